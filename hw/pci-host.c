@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The PCI host bridge: the guest's two ways to the configuration space of bus 0, and the bridge itself as
+ * function 00:00.0.
+ *
+ *   base + 0   CONFIG_ADDRESS, double words only (PCI Local Bus 3.0, 3.2.2.3.2)
+ *   base + 1   as a byte it is the reset control register, 0xcf9 of every PC chipset
+ *   base + 4   CONFIG_DATA, any width
+ *   mmio       ECAM of bus 0, 1 MiB (PCI Express Base, 7.2.2; PCI Firmware 3.3, 4.1.2)
+ *
+ * The ACPI description gives bus 0 alone and says which windows are PCI's (machine->pci_windows()), so that a
+ * kernel scans 32 slots and no more. It grants the system every PCI Express feature that it asks for: we keep
+ * none for ourselves. A motherboard device reserves the ECAM range, or Linux would not use it.
+ *
+ * board->line is the first of PCI_INTX_LINES interrupt lines for INTA to INTD (IRQ_NONE: none are wired).
+ *
+ * Accesses come from vCPU threads under dev->lock; configuration space has its own (pci.h).
+ */
+#include <errno.h>
+#include <lkvm/acpi.h>
+#include <lkvm/device.h>
+#include <lkvm/hw.h>
+#include <lkvm/irq.h>
+#include <lkvm/kvm.h>
+#include <lkvm/log.h>
+#include <lkvm/machine.h>
+#include <lkvm/pci.h>
+#include <lkvm/state.h>
+
+#define HOST_PORTS   8
+#define HOST_ECAM    MiB(1) /* bus 0: 256 functions of 4 KiB */
+#define HOST_VENDOR  0x1b36
+#define HOST_DEVICE  0x0008 /* the generic PCI Express host bridge */
+#define HOST_ADDRESS 0x80fffffcu
+
+enum { HOST_CF8 = 0, HOST_CF9 = 1, HOST_CFC = 4 };
+
+/* Reset control: bit 2 going up resets, the other bits say how thoroughly. */
+enum { CF9_SYSTEM = 0x02, CF9_RESET = 0x04, CF9_FULL = 0x08 };
+
+/* AML (20.2.5): opcodes that acpi.h has no function for. */
+enum {
+	AML_ARG0 = 0x68,
+	AML_ARG1 = 0x69,
+	AML_ARG3 = 0x6b,
+	AML_OR = 0x7d,
+	AML_CREATE_DWORD_FIELD = 0x8a,
+	AML_NOT = 0x92,
+	AML_EQUAL = 0x93,
+	AML_RETURN = 0xa4,
+};
+
+struct pci_host {
+	struct device dev;
+	struct pci_bus bus;
+	struct pci_function fn;
+	bool bus_up;
+	u32 address;	  /* CONFIG_ADDRESS; dev.lock */
+	u8 reset_control; /* dev.lock */
+};
+
+struct pci_bus *pci_host_bus(struct kvm *kvm)
+{
+	struct device *dev = device_find(kvm, &pci_host_ops, 0);
+
+	return dev ? &container_of(dev, struct pci_host, dev)->bus : NULL;
+}
+
+static void host_config(struct pci_host *host, u8 devfn, u32 reg, struct io *io)
+{
+	if (io->write)
+		pci_config_write(&host->bus, devfn, reg, io->data, io->len);
+	else
+		pci_config_read(&host->bus, devfn, reg, io->data, io->len);
+}
+
+static void host_reset_control(struct pci_host *host, struct io *io)
+{
+	u8 old = host->reset_control;
+
+	if (!io->write) {
+		io->data[0] = old;
+		return;
+	}
+	host->reset_control = io->data[0] & (CF9_SYSTEM | CF9_RESET | CF9_FULL);
+	if (host->reset_control & ~old & CF9_RESET)
+		kvm_end(host->dev.kvm, VM_RESET, 0);
+}
+
+static void host_port_io(struct device *dev, struct io *io, void *arg)
+{
+	struct pci_host *host = container_of(dev, struct pci_host, dev);
+	u32 offset = (u32)io->offset;
+
+	if (offset >= HOST_CFC) {
+		u32 reg = (host->address & 0xfc) + offset - HOST_CFC;
+
+		/* Enabled, and bus 0. Within the double word: the range ends with it. */
+		if ((host->address & 0x80ff0000) == 0x80000000)
+			host_config(host, (u8)(host->address >> 8), reg, io);
+	} else if (offset == HOST_CF8 && io->len == 4) {
+		if (io->write)
+			host->address = (u32)io_value(io) & HOST_ADDRESS;
+		else
+			io_reply(io, host->address);
+	} else if (offset == HOST_CF9 && io->len == 1) {
+		host_reset_control(host, io);
+	}
+}
+
+static void host_ecam_io(struct device *dev, struct io *io, void *arg)
+{
+	struct pci_host *host = container_of(dev, struct pci_host, dev);
+
+	host_config(host, (u8)(io->offset >> 12), (u32)(io->offset & 0xfff), io);
+}
+
+static int host_claim_lines(struct device *dev)
+{
+	u32 line = dev->board->line;
+
+	/* device.c has claimed the first. */
+	for (u32 i = 1; line != IRQ_NONE && i < PCI_INTX_LINES; i++) {
+		int err = irq_claim(dev->kvm, line + i);
+
+		if (err) {
+			log_error("%s: interrupt line %u for INTx is not to be had", dev->name, line + i);
+			return err;
+		}
+	}
+	return 0;
+}
+
+static int host_create(struct device *dev, const void *params)
+{
+	static const struct pci_ident ident = {
+		.vendor = HOST_VENDOR, .device = HOST_DEVICE, .class = 0x060000};
+	struct pci_host *host = container_of(dev, struct pci_host, dev);
+	const struct board_device *board = dev->board;
+	int err;
+
+	pci_bus_init(&host->bus);
+	host->bus_up = true;
+	pci_function_init(&host->fn, dev, &ident);
+	err = pci_register(&host->bus, &host->fn, PCI_DEVFN(0, 0));
+	if (!err)
+		err = host_claim_lines(dev);
+	if (!err && board->bus == BUS_PIO)
+		err = bus_map(dev, BUS_PIO, board->base, HOST_PORTS, host_port_io, NULL, 0);
+	if (!err && board->mmio)
+		err = bus_map(dev, BUS_MMIO, board->mmio, HOST_ECAM, host_ecam_io, NULL, 0);
+	return err;
+}
+
+static void host_reset(struct device *dev)
+{
+	struct pci_host *host = container_of(dev, struct pci_host, dev);
+
+	host->address = 0;
+	host->reset_control = 0;
+	pci_function_reset(&host->fn);
+}
+
+/* _CRS: the bus, the ports it decodes itself, and the windows it passes on. */
+static void host_resources(const struct device *dev, struct aml *aml)
+{
+	const struct kvm *kvm = dev->kvm;
+	struct pci_windows win = {0};
+	u16 base = (u16)dev->board->base;
+
+	if (kvm->machine->pci_windows)
+		kvm->machine->pci_windows(kvm, &win);
+	aml_name(aml, "_CRS");
+	aml_resources_begin(aml);
+	aml_res_bus_range(aml, 0, 0);
+	if (dev->board->bus == BUS_PIO)
+		aml_res_io(aml, base, 1, HOST_PORTS);
+	if (win.io) {
+		aml_res_io_range(aml, 0, (u16)(base - 1));
+		aml_res_io_range(aml, (u16)(base + HOST_PORTS), 0xffff);
+	}
+	if (win.mem32.size)
+		aml_res_mem32_range(aml, (u32)win.mem32.base, (u32)(win.mem32.base + win.mem32.size - 1),
+				    false);
+	if (win.mem64.size)
+		aml_res_mem64_range(aml, win.mem64.base, win.mem64.base + win.mem64.size - 1, true);
+	aml_resources_end(aml);
+}
+
+/* _PRT (6.2.13): for each slot and pin, the GSI. */
+static void host_routing(const struct device *dev, struct aml *aml)
+{
+	u32 slots = PCI_MAX_FUNCTIONS / 8;
+
+	if (dev->board->line == IRQ_NONE)
+		return;
+	aml_name(aml, "_PRT");
+	aml_package_begin(aml, slots * 4);
+	for (u32 slot = 0; slot < slots; slot++)
+		for (u8 pin = 1; pin <= 4; pin++) {
+			aml_package_begin(aml, 4);
+			aml_int(aml, slot << 16 | 0xffff); /* any function */
+			aml_int(aml, pin - 1u);
+			aml_int(aml, 0); /* no link device: */
+			aml_int(aml, dev->board->line + pci_intx_line(PCI_DEVFN(slot, 0), pin));
+			aml_end(aml);
+		}
+	aml_end(aml);
+}
+
+/* If (LNot (LEqual (arg, the caller's next term))) { CDW1 |= bit: osc_fail() } */
+static void osc_if_not_equal(struct aml *aml, u8 arg)
+{
+	aml_if_begin(aml);
+	aml_op(aml, AML_NOT);
+	aml_op(aml, AML_EQUAL);
+	aml_op(aml, arg);
+}
+
+static void osc_fail(struct aml *aml, u8 bit)
+{
+	aml_op(aml, AML_OR);
+	aml_path(aml, "CDW1");
+	aml_int(aml, bit);
+	aml_path(aml, "CDW1");
+	aml_end(aml);
+}
+
+/*
+ * _OSC (6.2.11; PCI Firmware 3.3, 4.5.1): returns what the system asked for, all of it granted, or says in
+ * the first double word that the UUID (bit 2) or the revision (bit 3) is not known.
+ */
+static void host_osc(struct aml *aml)
+{
+	/* 33db4d5b-1ff7-401c-9657-7441c03dd766, as ToUUID lays it out */
+	static const u8 uuid[16] = {0x5b, 0x4d, 0xdb, 0x33, 0xf7, 0x1f, 0x1c, 0x40,
+				    0x96, 0x57, 0x74, 0x41, 0xc0, 0x3d, 0xd7, 0x66};
+
+	aml_method_begin(aml, "_OSC", 4, true);
+	aml_op(aml, AML_CREATE_DWORD_FIELD);
+	aml_op(aml, AML_ARG3);
+	aml_int(aml, 0);
+	aml_path(aml, "CDW1");
+	osc_if_not_equal(aml, AML_ARG0);
+	aml_buffer(aml, uuid, sizeof(uuid));
+	osc_fail(aml, 0x4);
+	osc_if_not_equal(aml, AML_ARG1);
+	aml_int(aml, 1);
+	osc_fail(aml, 0x8);
+	aml_op(aml, AML_RETURN);
+	aml_op(aml, AML_ARG3);
+	aml_end(aml);
+}
+
+static void host_describe_acpi(const struct device *dev, struct aml *aml)
+{
+	u64 ecam = dev->board->mmio;
+
+	aml_device_begin(aml, "PCI0");
+	aml_name(aml, "_HID");
+	aml_eisaid(aml, "PNP0A08");
+	aml_name(aml, "_CID");
+	aml_eisaid(aml, "PNP0A03");
+	aml_name(aml, "_UID");
+	aml_int(aml, 0);
+	aml_name(aml, "_SEG");
+	aml_int(aml, 0);
+	aml_name(aml, "_BBN");
+	aml_int(aml, 0);
+	host_resources(dev, aml);
+	host_routing(dev, aml);
+	host_osc(aml);
+	aml_end(aml);
+
+	if (!ecam)
+		return;
+	aml_device_begin(aml, "ECAM");
+	aml_name(aml, "_HID");
+	aml_eisaid(aml, "PNP0C02");
+	aml_name(aml, "_UID");
+	aml_int(aml, 0);
+	aml_name(aml, "_CRS");
+	aml_resources_begin(aml);
+	if (ecam + HOST_ECAM <= GiB(4))
+		aml_res_memory32(aml, (u32)ecam, HOST_ECAM, true);
+	else
+		aml_res_mem64_range(aml, ecam, ecam + HOST_ECAM - 1, false);
+	aml_resources_end(aml);
+	aml_end(aml);
+}
+
+static int host_state(struct device *dev, struct state *s)
+{
+	struct pci_host *host = container_of(dev, struct pci_host, dev);
+
+	state_begin(s, dev->name, 1);
+	state_u32(s, "address", &host->address);
+	state_u8(s, "reset_control", &host->reset_control);
+	pci_function_state(&host->fn, s);
+	state_end(s);
+	host->address &= HOST_ADDRESS;
+	return s->err;
+}
+
+static void host_destroy(struct device *dev)
+{
+	struct pci_host *host = container_of(dev, struct pci_host, dev);
+
+	if (!host->bus_up)
+		return;
+	pci_unregister(&host->fn);
+	pci_bus_destroy(&host->bus);
+}
+
+const struct device_ops pci_host_ops = {
+	.name = "pci-host",
+	.size = sizeof(struct pci_host),
+	.create = host_create,
+	.reset = host_reset,
+	.describe_acpi = host_describe_acpi,
+	.state = host_state,
+	.destroy = host_destroy,
+};

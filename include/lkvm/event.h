@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one epoll loop. Callbacks run on the main thread, one at a time, with no lock held. Sources are added
+ * and removed on the main thread; event_modify() may be called from any.
+ */
+#ifndef LKVM_EVENT_H
+#define LKVM_EVENT_H
+
+#include <lkvm/list.h>
+#include <lkvm/types.h>
+#include <sys/epoll.h>
+
+struct event_source;
+typedef void (*event_fn)(struct event_source *src, u32 events);
+
+/* Embedded in its owner; lives at least until event_del(). */
+struct event_source {
+	int fd; /* stays the owner's */
+	event_fn fn;
+	void *arg;
+	struct list link; /* in loop->sources, main thread only */
+	bool added;
+};
+
+struct event_loop {
+	int epfd;
+	int wake_fd; /* eventfd: event_wake() */
+	struct list sources;
+	struct event_source *pending[16]; /* of the batch at hand; event_del() takes a source out */
+	int nr_pending;
+	struct event_source wake;
+	bool stop;
+};
+
+int __must_check event_init(struct event_loop *loop);
+void event_destroy(struct event_loop *loop);
+/* events: EPOLLIN, EPOLLOUT ... fd, fn and arg of src are filled in by the caller. 0 or -errno, silent. */
+int __must_check event_add(struct event_loop *loop, struct event_source *src, u32 events);
+int event_modify(struct event_loop *loop, struct event_source *src, u32 events);
+void event_del(struct event_loop *loop, struct event_source *src);
+/* Runs until event_stop(). */
+int __must_check event_run(struct event_loop *loop);
+/* From any thread (async-signal-safe too). */
+void event_stop(struct event_loop *loop);
+
+/* A one-shot or periodic timer on the loop (timerfd, CLOCK_MONOTONIC). */
+struct event_timer {
+	struct event_source src;
+	void (*fn)(struct event_timer *timer);
+	void *arg;
+};
+int __must_check event_timer_init(struct event_loop *loop, struct event_timer *timer,
+				  void (*fn)(struct event_timer *), void *arg);
+/* first_ns 0 disarms; period_ns 0: once. Any thread. */
+void event_timer_set(struct event_timer *timer, u64 first_ns, u64 period_ns);
+void event_timer_destroy(struct event_loop *loop, struct event_timer *timer);
+
+#endif

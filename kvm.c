@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A VM's life: one table of steps, walked up to start and, at a failure or at the normal end, walked down from
+ * wherever it stands. A step's down() undoes its up(), a half-done one included.
+ *
+ * Theory of operation: the main thread walks the table, then sits in the event loop; vCPU threads run the guest
+ * and call kvm_end() when it comes to its end; the main thread wakes, walks the table down, and the first reason
+ * given becomes the exit status. With --on-reboot=restart a reset walks the table down and up again.
+ *
+ * Order matters for speed: a memslot set after the irqchip exists waits for a grace period of the kernel's.
+ */
+#include <errno.h>
+#include <lkvm/boot.h>
+#include <lkvm/console.h>
+#include <lkvm/control.h>
+#include <lkvm/kvm-device.h>
+#include <lkvm/kvm.h>
+#include <lkvm/machine.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How long a panicking kernel may take to finish its report. */
+#define PANIC_GRACE_NS 2000000000ull
+
+static const struct kvm_cap core_caps[] = {
+	{ KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY" },
+	{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT" },
+	{ KVM_CAP_IRQFD, "KVM_CAP_IRQFD" },
+	{ KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD" },
+	{ 0, NULL },
+};
+
+int kvm_cap(const struct kvm *kvm, u32 cap)
+{
+	int ret = kvm_ioctl_val(kvm->vm_fd >= 0 ? kvm->vm_fd : kvm->sys_fd, KVM_CHECK_EXTENSION, cap);
+
+	return ret > 0 ? ret : 0;
+}
+
+int kvm_enable_cap(struct kvm *kvm, u32 cap, u64 arg0, u64 arg1)
+{
+	struct kvm_enable_cap enable = { .cap = cap, .args = { arg0, arg1 } };
+	int err = kvm_ioctl(kvm->vm_fd, KVM_ENABLE_CAP, &enable);
+
+	return err < 0 ? err : 0;
+}
+
+/* ---- how it ends ---------------------------------------------------------------------------- */
+
+void kvm_end(struct kvm *kvm, enum vm_end why, int code)
+{
+	u32 running = VM_RUNNING;
+
+	if (atomic_load(&kvm->panicked) && why != VM_HOST_ERROR && why != VM_SIGNAL && why != VM_STOPPED)
+		why = VM_PANIC;
+	/* The main thread reads the code only after it was woken below. */
+	if (atomic_compare_exchange_strong(&kvm->end, &running, why))
+		atomic_store(&kvm->end_code, code);
+	event_stop(&kvm->loop);
+}
+
+void kvm_guest_panicked(struct kvm *kvm)
+{
+	if (!atomic_exchange(&kvm->panicked, true))
+		event_timer_set(&kvm->panic_grace, PANIC_GRACE_NS, 0);
+}
+
+static void on_panic_grace(struct event_timer *timer)
+{
+	kvm_end(timer->arg, VM_PANIC, 0);
+}
+
+static void on_timeout(struct event_timer *timer)
+{
+	struct kvm *kvm = timer->arg;
+
+	log_error("%s: still running after %llu s (--timeout)", kvm->cfg->name,
+		  (unsigned long long)kvm->cfg->timeout);
+	kvm_end(kvm, VM_TIMEOUT, 0);
+}
+
+int kvm_exit_status(const struct kvm *kvm)
+{
+	int code = atomic_load(&kvm->end_code);
+
+	switch ((enum vm_end)atomic_load(&kvm->end)) {
+	case VM_POWEROFF:
+		return 0;
+	case VM_RESET:
+		return 32;
+	case VM_CRASH:
+		return 33;
+	case VM_PANIC:
+		return 34;
+	case VM_STOPPED:
+		return 35;
+	case VM_TIMEOUT:
+		return 124;
+	case VM_SIGNAL:
+		return 128 + code;
+	case VM_CODE:
+		return code & 0xff;
+	case VM_RUNNING:
+	case VM_HOST_ERROR:
+		break;
+	}
+	return 1;
+}
+
+/* ---- the steps ------------------------------------------------------------------------------ */
+
+static int open_kvm(struct kvm *kvm)
+{
+	const char *path = kvm->cfg->dev;
+	int fd = kvm_open(path);
+
+	if (fd >= 0)
+		return fd;
+	if (fd == -ENOENT)
+		log_error("%s: there is none; is the kvm module for this processor loaded?", path);
+	else if (fd == -EACCES || fd == -EPERM)
+		log_error("%s: no permission; add yourself to the group that owns it (usually kvm)", path);
+	else
+		log_error("%s: %s", path, strerror(-fd));
+	return fd;
+}
+
+static int check_caps(const struct kvm *kvm, const struct kvm_cap *caps)
+{
+	for (; caps->name; caps++) {
+		if (kvm_cap(kvm, caps->cap))
+			continue;
+		log_error("%s: this KVM lacks %s, which lkvm needs; a newer host kernel has it", kvm->cfg->dev,
+			  caps->name);
+		return -ENOTSUP;
+	}
+	return 0;
+}
+
+static void on_signal(struct event_source *src, u32 events)
+{
+	struct kvm *kvm = src->arg;
+	struct signalfd_siginfo info;
+
+	if (read(src->fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo != SIGUSR1) {
+		kvm_end(kvm, VM_SIGNAL, (int)info.ssi_signo);
+		return;
+	}
+	kvm_pause(kvm);
+	for (u32 i = 0; i < kvm->nr_vcpus; i++) {
+		struct buf out = { 0 };
+
+		vcpu_dump(&kvm->vcpu[i], &out);
+		log_print(kvm->log, LOG_ERROR, "vcpu %u:\n%s", i, out.data ? (const char *)out.data : "");
+		buf_free(&out);
+	}
+	kvm_resume(kvm);
+}
+
+/* Signals arrive as events. What was blocked before is kept, for the process may have further VMs to run. */
+static int signals_up(struct kvm *kvm)
+{
+	sigset_t set;
+	int err;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &set, &kvm->old_mask);
+	kvm->signals.fn = on_signal;
+	kvm->signals.arg = kvm;
+	kvm->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	err = kvm->signals.fd < 0 ? -errno : event_add(&kvm->loop, &kvm->signals, EPOLLIN);
+	if (err)
+		log_error("signals: %s", strerror(-err));
+	return err;
+}
+
+static void signals_down(struct kvm *kvm)
+{
+	event_del(&kvm->loop, &kvm->signals);
+	if (kvm->signals.fd >= 0)
+		close(kvm->signals.fd);
+	kvm->signals.fd = -1;
+	pthread_sigmask(SIG_SETMASK, &kvm->old_mask, NULL);
+}
+
+static int host_up(struct kvm *kvm)
+{
+	int err;
+
+	err = event_init(&kvm->loop);
+	if (err) {
+		log_error("event loop: %s", strerror(-err));
+		return err;
+	}
+	err = signals_up(kvm);
+	if (!err)
+		err = event_timer_init(&kvm->loop, &kvm->panic_grace, on_panic_grace, kvm);
+	if (!err && kvm->cfg->timeout)
+		err = event_timer_init(&kvm->loop, &kvm->timeout, on_timeout, kvm);
+	if (err)
+		return err;
+	kvm->sys_fd = open_kvm(kvm);
+	if (kvm->sys_fd < 0)
+		return kvm->sys_fd;
+	err = kvm_ioctl(kvm->sys_fd, KVM_GET_API_VERSION, NULL);
+	if (err != KVM_API_VERSION) {
+		log_error("%s: %s", kvm->cfg->dev, err < 0 ? "not a KVM device" : "KVM of an unknown API version");
+		return err < 0 ? err : -ENOTSUP;
+	}
+	return check_caps(kvm, core_caps);
+}
+
+static void host_down(struct kvm *kvm)
+{
+	if (kvm->sys_fd >= 0)
+		close(kvm->sys_fd);
+	kvm->sys_fd = -1;
+	event_timer_destroy(&kvm->loop, &kvm->timeout);
+	event_timer_destroy(&kvm->loop, &kvm->panic_grace);
+	if (kvm->loop.epfd >= 0)
+		signals_down(kvm);
+	event_destroy(&kvm->loop);
+}
+
+static int vm_up(struct kvm *kvm)
+{
+	unsigned long type = 0;
+	int err = -ENODEV;
+
+	for (u32 i = 0; machines[i] && err; i++) {
+		kvm->machine = machines[i];
+		err = machines[i]->probe(kvm->cfg, kvm->sys_fd, &type);
+	}
+	if (err) {
+		log_error("%s: this KVM can run none of lkvm's machines: %s", kvm->cfg->dev, strerror(-err));
+		return err;
+	}
+	/* KVM asks for EINTR to be tried again: creating a VM takes locks that a signal interrupts. */
+	do {
+		kvm->vm_fd = kvm_ioctl_val(kvm->sys_fd, KVM_CREATE_VM, type);
+	} while (kvm->vm_fd == -EINTR);
+	if (kvm->vm_fd < 0) {
+		log_error("%s: KVM_CREATE_VM: %s", kvm->cfg->dev, strerror(-kvm->vm_fd));
+		return kvm->vm_fd;
+	}
+	err = check_caps(kvm, kvm->machine->required_caps);
+	if (!err && kvm->machine->vm_init)
+		err = kvm->machine->vm_init(kvm);
+	return err ? err : irq_init(kvm);
+}
+
+static void vm_down(struct kvm *kvm)
+{
+	irq_destroy(kvm);
+	kvm_devices_close(kvm);
+	if (kvm->machine && kvm->machine->destroy)
+		kvm->machine->destroy(kvm);
+	if (kvm->vm_fd >= 0)
+		close(kvm->vm_fd);
+	kvm->vm_fd = -1;
+}
+
+static int vcpus_up(struct kvm *kvm)
+{
+	int err = vcpus_create(kvm);
+
+	return err ? err : coalesced_init(kvm);
+}
+
+static void vcpus_down(struct kvm *kvm)
+{
+	coalesced_destroy(kvm);
+	vcpus_destroy(kvm);
+}
+
+static int devices_up(struct kvm *kvm)
+{
+	int err = consoles_create(kvm);
+
+	if (!err)
+		err = devices_create(kvm);
+	bus_freeze(kvm);
+	return err;
+}
+
+static void devices_down(struct kvm *kvm)
+{
+	devices_destroy(kvm);
+	consoles_destroy(kvm);
+	bus_destroy(kvm);
+}
+
+static int confine_up(struct kvm *kvm)
+{
+	/* Nothing that we start from here on can gain a privilege that we lack. */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		log_debug(kvm->log, "PR_SET_NO_NEW_PRIVS: %m");
+	return 0;
+}
+
+static u64 now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (u64)ts.tv_sec * 1000000000 + (u64)ts.tv_nsec;
+}
+
+static int run_up(struct kvm *kvm)
+{
+	int err = devices_start(kvm);
+
+	if (!err)
+		err = consoles_start(kvm);
+	if (kvm->cfg->timeout) {
+		u64 bound = kvm->cfg->timeout * 1000000000, gone = now_ns() - kvm->start_ns;
+
+		event_timer_set(&kvm->timeout, gone < bound ? bound - gone : 1, 0);
+	}
+	return err ? err : vcpus_start(kvm);
+}
+
+static void run_down(struct kvm *kvm)
+{
+	vcpus_stop(kvm);
+	devices_stop(kvm);
+}
+
+struct vm_step {
+	const char *name;
+	int (*up)(struct kvm *kvm);
+	void (*down)(struct kvm *kvm); /* also after a failed up() */
+};
+
+static const struct vm_step steps[] = {
+	{ "host", host_up, host_down },
+	{ "vm", vm_up, vm_down },
+	{ "memory", mem_create, mem_destroy },
+	{ "irqchip", irqchip_create, irqchip_destroy },
+	{ "vcpus", vcpus_up, vcpus_down },
+	{ "devices", devices_up, devices_down },
+	{ "irqchip-finalize", irqchip_finalize, NULL },
+	{ "boot", boot_load, NULL },
+	{ "control", control_create, control_destroy },
+	{ "confine", confine_up, NULL },
+	{ "run", run_up, run_down },
+};
+
+int kvm_up(struct kvm *kvm, const struct vm_config *cfg, const char *last_step)
+{
+	int err = 0;
+
+	memset(kvm, 0, sizeof(*kvm));
+	kvm->cfg = cfg;
+	kvm->log = &cfg->log;
+	kvm->start_ns = cfg->start_ns ? cfg->start_ns : now_ns();
+	kvm->sys_fd = kvm->vm_fd = kvm->mem.fd = -1;
+	kvm->signals.fd = kvm->loop.epfd = kvm->loop.wake_fd = -1;
+	list_init(&kvm->devices);
+	pthread_mutex_init(&kvm->pause.lock, NULL);
+	pthread_cond_init(&kvm->pause.parked, NULL);
+	pthread_cond_init(&kvm->pause.resumed, NULL);
+	while (kvm->steps_up < ARRAY_SIZE(steps) && !err) {
+		const struct vm_step *step = &steps[kvm->steps_up++];
+
+		err = step->up(kvm);
+		if (err)
+			log_debug(kvm->log, "step %s: %s", step->name, strerror(-err));
+		else if (last_step && !strcmp(step->name, last_step))
+			break;
+	}
+	return err;
+}
+
+void kvm_down(struct kvm *kvm)
+{
+	while (kvm->steps_up) {
+		const struct vm_step *step = &steps[--kvm->steps_up];
+
+		if (step->down)
+			step->down(kvm);
+	}
+	pthread_cond_destroy(&kvm->pause.resumed);
+	pthread_cond_destroy(&kvm->pause.parked);
+	pthread_mutex_destroy(&kvm->pause.lock);
+}
+
+/* ---- the session ---------------------------------------------------------------------------- */
+
+static int dry_run(struct kvm *kvm, const struct vm_config *cfg)
+{
+	struct buf out = { 0 };
+	int err = kvm_up(kvm, cfg, "boot");
+
+	if (!err) {
+		kvm_describe(kvm, &out);
+		err = out.err;
+	}
+	if (!err && fwrite(out.data, 1, out.len, stdout) != out.len)
+		err = -EIO;
+	if (fflush(stdout))
+		err = -EIO;
+	kvm_down(kvm);
+	buf_free(&out);
+	return err ? 1 : 0;
+}
+
+static int run_once(struct kvm *kvm, const struct vm_config *cfg)
+{
+	int err = kvm_up(kvm, cfg, NULL);
+
+	if (!err)
+		err = event_run(&kvm->loop);
+	/* The guest's end may have come while the last step was still going up. */
+	if (err)
+		kvm_end(kvm, VM_HOST_ERROR, 0);
+	kvm_down(kvm);
+	return kvm_exit_status(kvm);
+}
+
+int kvm_session(const struct vm_config *cfg)
+{
+	struct kvm *kvm = calloc(1, sizeof(*kvm));
+	int status;
+
+	if (!kvm) {
+		log_error("out of memory");
+		return 1;
+	}
+	if (cfg->dry_run) {
+		status = dry_run(kvm, cfg);
+		free(kvm);
+		return status;
+	}
+	do {
+		status = run_once(kvm, cfg);
+	} while (cfg->on_reboot == ON_REBOOT_RESTART && atomic_load(&kvm->end) == VM_RESET);
+	free(kvm);
+	return status;
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guest RAM. One host mapping holds all of it, cut into banks at the guest physical addresses that the machine's
+ * layout names; each bank is one memslot. Registered before the irqchip exists: afterwards each new memslot
+ * waits for a grace period of the kernel's, some milliseconds.
+ *
+ * Built and torn down on the main thread. The accessors run on any thread and take no lock: banks do not change
+ * while a vCPU runs.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <lkvm/kvm-device.h>
+#include <lkvm/kvm.h>
+#include <lkvm/machine.h>
+#include <lkvm/mem.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+/* KVM counts a memslot's pages in 31 bits. */
+#define SLOT_MAX_BYTES  (((u64)INT32_MAX) << 12)
+#define HUGE_ALIGN      MiB(2)
+#define HUGETLBFS_MAGIC 0x958458f6
+
+static struct mem_bank *bank_add(struct kvm *kvm, gpa_t gpa, u64 size)
+{
+	struct guest_mem *mem = &kvm->mem;
+	struct mem_bank *bank;
+	u64 page = (u64)sysconf(_SC_PAGESIZE), end;
+	u32 at;
+
+	if (!size || gpa % page || size % page || size > SLOT_MAX_BYTES || add_overflow(gpa, size, &end)) {
+		log_error("memory at 0x%llx, 0x%llx bytes: not a range KVM can map", (unsigned long long)gpa,
+			  (unsigned long long)size);
+		return NULL;
+	}
+	if (mem->nr_banks == MEM_MAX_BANKS) {
+		log_error("memory at 0x%llx: more than %d banks", (unsigned long long)gpa, MEM_MAX_BANKS);
+		return NULL;
+	}
+	for (at = mem->nr_banks; at > 0 && mem->bank[at - 1].gpa > gpa; at--)
+		;
+	if ((at > 0 && ranges_overlap(gpa, size, mem->bank[at - 1].gpa, mem->bank[at - 1].size)) ||
+	    (at < mem->nr_banks && ranges_overlap(gpa, size, mem->bank[at].gpa, mem->bank[at].size))) {
+		log_error("memory at 0x%llx, 0x%llx bytes: overlaps another bank", (unsigned long long)gpa,
+			  (unsigned long long)size);
+		return NULL;
+	}
+	bank = &mem->bank[at];
+	memmove(bank + 1, bank, (mem->nr_banks - at) * sizeof(*bank));
+	*bank = (struct mem_bank){ .gpa = gpa, .size = size };
+	mem->nr_banks++;
+	return bank;
+}
+
+int mem_add_ram(struct kvm *kvm, gpa_t gpa, u64 size)
+{
+	return bank_add(kvm, gpa, size) ? 0 : -EINVAL;
+}
+
+static int register_bank(struct kvm *kvm, struct mem_bank *bank)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = bank->slot,
+		.flags = bank->readonly ? KVM_MEM_READONLY : 0,
+		.guest_phys_addr = bank->gpa,
+		.memory_size = bank->size,
+		.userspace_addr = (uintptr_t)bank->hva,
+	};
+	int err = kvm_ioctl(kvm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region);
+
+	if (err < 0)
+		log_error("memory at 0x%llx, %llu MiB: KVM_SET_USER_MEMORY_REGION: %s",
+			  (unsigned long long)bank->gpa, (unsigned long long)(bank->size >> 20),
+			  strerror(-err));
+	return err < 0 ? err : 0;
+}
+
+/* A file in hugetlbfs, already unlinked; *page is the size of its pages. */
+static int open_hugetlbfs(const char *dir, u64 *page)
+{
+	struct statfs st;
+	int fd;
+
+	if (statfs(dir, &st) < 0) {
+		log_error("--hugetlbfs %s: %m", dir);
+		return -errno;
+	}
+	if ((u32)st.f_type != HUGETLBFS_MAGIC) {
+		log_error("--hugetlbfs %s: not a hugetlbfs mount point (mount -t hugetlbfs none DIR)", dir);
+		return -EINVAL;
+	}
+	*page = (u64)st.f_bsize;
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		/* hugetlbfs has O_TMPFILE only in newer kernels. */
+		char path[256];
+		int n = snprintf(path, sizeof(path), "%s/lkvm-XXXXXX", dir);
+
+		if (n < 0 || (size_t)n >= sizeof(path))
+			return -ENAMETOOLONG;
+		fd = mkostemp(path, O_CLOEXEC);
+		if (fd < 0) {
+			log_error("--hugetlbfs %s: cannot make a file there: %m", dir);
+			return -errno;
+		}
+		unlink(path);
+	}
+	return fd;
+}
+
+/* Opens what lies behind the RAM: fd (or -1 for anonymous memory), and how it must be aligned. */
+static int open_backing(struct kvm *kvm, u64 size, u64 *align)
+{
+	const struct vm_config *cfg = kvm->cfg;
+	int fd = -1;
+
+	*align = HUGE_ALIGN;
+	if (cfg->hugetlbfs) {
+		fd = open_hugetlbfs(cfg->hugetlbfs, align);
+		if (fd < 0)
+			return fd;
+		if (size % *align) {
+			log_error("--mem: not a multiple of the %llu MiB pages of %s",
+				  (unsigned long long)(*align >> 20), cfg->hugetlbfs);
+			close(fd);
+			return -EINVAL;
+		}
+	} else if (cfg->shared_mem) {
+		fd = memfd_create("lkvm-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		if (fd < 0) {
+			log_error("--shared-mem: memfd_create: %m");
+			return -errno;
+		}
+	}
+	kvm->mem.fd = fd;
+	if (fd >= 0 && ftruncate(fd, (off_t)size) < 0) {
+		log_error("guest memory: cannot make a file of %llu MiB: %m",
+			  (unsigned long long)(size >> 20));
+		return -errno;
+	}
+	return 0;
+}
+
+/* Maps size bytes at a multiple of align, so that the host can back the guest with huge pages. */
+static void *map_aligned(u64 size, u64 align, int fd)
+{
+	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED | MAP_NORESERVE;
+	u8 *area, *base;
+	u64 room;
+
+	if (add_overflow(size, align, &room))
+		return NULL;
+	area = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (area == MAP_FAILED)
+		return NULL;
+	base = (u8 *)align_up((uintptr_t)area, align);
+	if (mmap(base, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0) == MAP_FAILED) {
+		int err = errno;
+
+		munmap(area, room);
+		errno = err;
+		return NULL;
+	}
+	if (base > area)
+		munmap(area, (size_t)(base - area));
+	if (base + size < area + room)
+		munmap(base + size, (size_t)(area + room - (base + size)));
+	return base;
+}
+
+int mem_create(struct kvm *kvm)
+{
+	struct guest_mem *mem = &kvm->mem;
+	u64 size = 0, align, at = 0;
+	int err;
+
+	mem->fd = -1;
+	err = kvm->machine->mem_layout(kvm);
+	if (err)
+		return err;
+	for (u32 i = 0; i < mem->nr_banks; i++)
+		size += mem->bank[i].size;
+	err = open_backing(kvm, size, &align);
+	if (err)
+		return err;
+	mem->base = map_aligned(size, align, mem->fd);
+	if (!mem->base) {
+		err = -errno;
+		log_error("guest memory: cannot map %llu MiB: %s (see --mem)",
+			  (unsigned long long)(size >> 20), strerror(-err));
+		return err;
+	}
+	mem->map_size = size;
+	for (u32 i = 0; i < mem->nr_banks && !err; i++) {
+		struct mem_bank *bank = &mem->bank[i];
+
+		bank->hva = (u8 *)mem->base + at;
+		bank->slot = kvm->nr_slots++;
+		at += bank->size;
+		err = register_bank(kvm, bank);
+	}
+	return err;
+}
+
+void mem_destroy(struct kvm *kvm)
+{
+	struct guest_mem *mem = &kvm->mem;
+
+	if (mem->base)
+		munmap(mem->base, mem->map_size);
+	if (mem->fd >= 0)
+		close(mem->fd);
+	memset(mem, 0, sizeof(*mem));
+	mem->fd = -1;
+	kvm->nr_slots = 0;
+}
+
+int mem_add_slot(struct kvm *kvm, gpa_t gpa, u64 size, void *hva, bool readonly)
+{
+	struct mem_bank *bank;
+
+	if (readonly && !kvm_cap(kvm, KVM_CAP_READONLY_MEM)) {
+		log_error("memory at 0x%llx: this KVM has no KVM_CAP_READONLY_MEM", (unsigned long long)gpa);
+		return -ENOTSUP;
+	}
+	bank = bank_add(kvm, gpa, size);
+	if (!bank)
+		return -EINVAL;
+	bank->hva = hva;
+	bank->readonly = readonly;
+	bank->slot = kvm->nr_slots++;
+	return register_bank(kvm, bank);
+}
+
+static const struct mem_bank *bank_of(const struct guest_mem *mem, gpa_t gpa)
+{
+	for (u32 i = 0; i < mem->nr_banks; i++) {
+		const struct mem_bank *bank = &mem->bank[i];
+
+		if (gpa >= bank->gpa && gpa - bank->gpa < bank->size)
+			return bank;
+	}
+	return NULL;
+}
+
+/* As much of [gpa, gpa + len) as lies in one bank; NULL where there is no RAM. *part <= len. */
+static u8 *piece(const struct guest_mem *mem, gpa_t gpa, size_t len, size_t *part)
+{
+	const struct mem_bank *bank = bank_of(mem, gpa);
+	u64 off;
+
+	if (!bank || bank->readonly)
+		return NULL;
+	off = gpa - bank->gpa;
+	*part = (size_t)min_u64(len, bank->size - off);
+	return (u8 *)bank->hva + off;
+}
+
+int guest_iov(const struct guest_mem *mem, gpa_t gpa, size_t len, struct iovec *iov, int max)
+{
+	int n = 0;
+
+	while (len) {
+		size_t part;
+		u8 *p = piece(mem, gpa, len, &part);
+
+		if (!p)
+			return -EFAULT;
+		if (n == max)
+			return -E2BIG;
+		iov[n++] = (struct iovec){ .iov_base = p, .iov_len = part };
+		gpa += part;
+		len -= part;
+	}
+	return n;
+}
+
+int guest_read(const struct guest_mem *mem, gpa_t gpa, void *buf, size_t len)
+{
+	struct iovec iov[MEM_MAX_BANKS];
+	int n = guest_iov(mem, gpa, len, iov, MEM_MAX_BANKS);
+	u8 *to = buf;
+
+	for (int i = 0; i < n; i++) {
+		memcpy(to, iov[i].iov_base, iov[i].iov_len);
+		to += iov[i].iov_len;
+	}
+	return n < 0 ? -EFAULT : 0;
+}
+
+int guest_write(const struct guest_mem *mem, gpa_t gpa, const void *buf, size_t len)
+{
+	struct iovec iov[MEM_MAX_BANKS];
+	int n = guest_iov(mem, gpa, len, iov, MEM_MAX_BANKS);
+	const u8 *from = buf;
+
+	for (int i = 0; i < n; i++) {
+		memcpy(iov[i].iov_base, from, iov[i].iov_len);
+		from += iov[i].iov_len;
+	}
+	return n < 0 ? -EFAULT : 0;
+}
+
+void *guest_ptr(const struct guest_mem *mem, gpa_t gpa, size_t len)
+{
+	size_t part;
+	u8 *p = len ? piece(mem, gpa, len, &part) : NULL;
+
+	return p && part == len ? p : NULL;
+}
+
+u64 guest_ram_size(const struct guest_mem *mem)
+{
+	u64 size = 0;
+
+	for (u32 i = 0; i < mem->nr_banks; i++)
+		if (!mem->bank[i].readonly)
+			size += mem->bank[i].size;
+	return size;
+}
+
+gpa_t guest_fit_high(const struct guest_mem *mem, u64 size, u64 align, gpa_t low, gpa_t high)
+{
+	for (u32 i = mem->nr_banks; i-- > 0;) {
+		const struct mem_bank *bank = &mem->bank[i];
+		u64 start = max_u64(bank->gpa, low), end = min_u64(bank->gpa + bank->size, high);
+		gpa_t at;
+
+		if (bank->readonly || !size || end < start || end - start < size)
+			continue;
+		at = align_down(end - size, align);
+		if (at >= start)
+			return at;
+	}
+	return 0;
+}
