@@ -83,8 +83,10 @@ $(BIN)lkvm: $(OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LKVM_LDFLAGS) $(LDFLAGS) -pie -Wl,-z,relro,-z,now -o $@ $^ $(FEATURE_LIBS) -lfdt -lz
 
+ifneq ($(BIN),)
 .PHONY: lkvm-static
 lkvm-static: $(BIN)lkvm-static
+endif
 $(BIN)lkvm-static: $(OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LKVM_LDFLAGS) $(LDFLAGS) -static -no-pie -o $@ $^ $(FEATURE_LIBS_STATIC) -lfdt -lz

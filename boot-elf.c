@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * ELF executables (System V ABI, chapters 4 and 5), both classes and both byte orders: headers, segments and
- * notes, checked against the file before a byte of the guest's memory is written. Called by the machines' loaders
- * on the main thread.
+ * notes, checked against the file before a byte of the guest's memory is written. Called by the machines'
+ * loaders on the main thread.
  */
 #include <elf.h>
 #include <endian.h>
@@ -27,11 +27,11 @@ static u64 field(const u8 *p, u32 len, bool big)
 	return v;
 }
 
-#define FIELD(p, type, member, big) \
+#define FIELD(p, type, member, big)                                                                          \
 	field((const u8 *)(p) + offsetof(type, member), sizeof(((type *)0)->member), big)
 /* The same member of either class's structure. */
-#define EITHER(p, name, member, info)                                          \
-	((info)->is64 ? FIELD(p, Elf64_##name, member, (info)->big_endian)     \
+#define EITHER(p, name, member, info)                                                                        \
+	((info)->is64 ? FIELD(p, Elf64_##name, member, (info)->big_endian)                                   \
 		      : FIELD(p, Elf32_##name, member, (info)->big_endian))
 
 bool elf_is(const struct boot_image *img)
@@ -111,7 +111,8 @@ const char *elf_check(const struct boot_image *img, struct elf_info *info)
 		info->low = any ? min_u64(info->low, s.paddr) : s.paddr;
 		info->high = any ? max_u64(info->high, end) : end;
 		any = true;
-		/* Linux's e_entry is physical already; a linked-high image's lies in a segment's virtual range. */
+		/* Linux's e_entry is physical already; a linked-high image's lies in a segment's virtual
+		 * range. */
 		if (info->entry >= s.vaddr && info->entry - s.vaddr < s.memsz && s.vaddr != s.paddr)
 			info->entry_gpa = info->entry - s.vaddr + s.paddr;
 	}
@@ -149,7 +150,9 @@ int elf_load(struct kvm *kvm, const struct boot_image *img, const struct elf_inf
 			if (!pass) {
 				/* First all of it is checked, then any of it is written. */
 				if (guest_iov(&kvm->mem, at, s.memsz, iov, MEM_MAX_BANKS) < 0)
-					return bad(img, "does not fit into guest memory; give the guest more (-m)");
+					return bad(
+						img,
+						"does not fit into guest memory; give the guest more (-m)");
 				continue;
 			}
 			if (guest_write(&kvm->mem, at, img->data + s.offset, s.filesz) ||
@@ -166,7 +169,8 @@ static const u8 *note_in(const u8 *p, u64 len, bool big, const char *owner, u32 
 	u64 want = strlen(owner) + 1;
 
 	while (len >= sizeof(Elf64_Nhdr)) {
-		u64 namesz = FIELD(p, Elf64_Nhdr, n_namesz, big), descsz = FIELD(p, Elf64_Nhdr, n_descsz, big);
+		u64 namesz = FIELD(p, Elf64_Nhdr, n_namesz, big),
+		    descsz = FIELD(p, Elf64_Nhdr, n_descsz, big);
 		u32 ntype = (u32)FIELD(p, Elf64_Nhdr, n_type, big);
 		u64 name = align_up(namesz, 4), desc = align_up(descsz, 4);
 
@@ -186,7 +190,8 @@ static const u8 *note_in(const u8 *p, u64 len, bool big, const char *owner, u32 
 	return NULL;
 }
 
-const u8 *elf_note(const struct boot_image *img, const struct elf_info *info, const char *owner, u32 type, u32 *len)
+const u8 *elf_note(const struct boot_image *img, const struct elf_info *info, const char *owner, u32 type,
+		   u32 *len)
 {
 	for (u32 i = 0; i < nr_segments(img, info); i++) {
 		struct segment s = segment_at(img, info, i);

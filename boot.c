@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Images on their way into the guest: opening, gzip, initrds, the command line. What an image is, and where it
- * goes, is the machine's affair. Main thread, in the `boot` step.
+ * Images on their way into the guest: opening, gzip, initrds, the command line. What an image is, and where
+ * it goes, is the machine's affair. Main thread, in the `boot` step.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -101,7 +101,7 @@ int boot_image_open_raw(struct boot_image *img, const char *path)
 {
 	int fd, err;
 
-	*img = (struct boot_image){ .path = path };
+	*img = (struct boot_image){.path = path};
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		err = -errno;
@@ -116,7 +116,7 @@ int boot_image_open_raw(struct boot_image *img, const char *path)
 /* Replaces img's data by what it decompresses to. Gzip members that follow one another are one image. */
 static int gunzip(struct boot_image *img)
 {
-	z_stream z = { .next_in = (Bytef *)(uintptr_t)img->data, .avail_in = (uInt)img->size };
+	z_stream z = {.next_in = (Bytef *)(uintptr_t)img->data, .avail_in = (uInt)img->size};
 	size_t room = img->size * 4, have = 0;
 	u8 *out = NULL;
 	int ret;
@@ -144,7 +144,8 @@ static int gunzip(struct boot_image *img)
 	if (ret != Z_STREAM_END || !have) {
 		free(out);
 		log_error("%s: %s", img->path,
-			  ret == Z_MEM_ERROR ? "decompresses to more than 2 GiB" : "damaged or truncated gzip data");
+			  ret == Z_MEM_ERROR ? "decompresses to more than 2 GiB"
+					     : "damaged or truncated gzip data");
 		return ret == Z_MEM_ERROR ? -EFBIG : -ENOEXEC;
 	}
 	boot_image_close(img);
@@ -216,8 +217,9 @@ int boot_load_initrd(struct kvm *kvm, gpa_t low, gpa_t high, gpa_t *gpa, u64 *si
 	if (!err) {
 		*gpa = guest_fit_high(&kvm->mem, *size, 4096, low, high);
 		if (!*gpa) {
-			log_error("%s: an initrd of %llu KiB does not fit beside the kernel; give the guest more memory (-m)",
-				  list->item[0], (unsigned long long)(*size >> 10));
+			log_error(
+				"%s: an initrd of %llu KiB does not fit beside the kernel; give the guest more memory (-m)",
+				list->item[0], (unsigned long long)(*size >> 10));
 			err = -ENOSPC;
 		}
 	}
@@ -232,7 +234,7 @@ int boot_load_initrd(struct kvm *kvm, gpa_t low, gpa_t high, gpa_t *gpa, u64 *si
 int boot_cmdline(struct kvm *kvm, size_t max, char **out)
 {
 	const struct vm_config *cfg = kvm->cfg;
-	struct buf line = { 0 };
+	struct buf line = {0};
 
 	buf_printf(&line, "%s", cfg->nodefaults ? "" : kvm->machine->default_params);
 	for (size_t i = 0; i < cfg->params.count; i++)

@@ -182,10 +182,10 @@ static void dump_vcpu(struct dump *d, struct vcpu *vcpu)
 
 	if (!d->json) {
 		buf_printf(&d->text,
-			   "vCPU %u (id %u): %llu exits: %llu port I/O, %llu MMIO, %llu interrupted, %llu "
-			   "other\n",
+			   "vCPU %u (id %u): %llu exits (%llu port I/O, %llu MMIO, %llu other), "
+			   "%llu interruptions\n",
 			   vcpu->index, vcpu->id, (unsigned long long)exits, (unsigned long long)io,
-			   (unsigned long long)mmio, (unsigned long long)intr, (unsigned long long)other);
+			   (unsigned long long)mmio, (unsigned long long)other, (unsigned long long)intr);
 		vcpu_dump(vcpu, &d->text);
 		return;
 	}
@@ -196,9 +196,9 @@ static void dump_vcpu(struct dump *d, struct vcpu *vcpu)
 	json_u64(d->reply, "all", exits);
 	json_u64(d->reply, "io", io);
 	json_u64(d->reply, "mmio", mmio);
-	json_u64(d->reply, "interrupted", intr);
 	json_u64(d->reply, "other", other);
 	json_end(d->reply, '}');
+	json_u64(d->reply, "interruptions", intr);
 	json_begin(d->reply, "state", '{');
 	if (vcpu->kvm->machine->vcpu_state)
 		dump_walk(d, walk_vcpu, vcpu);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const bus_name[BUS_COUNT] = { "none", "mmio", "port" };
+static const char *const bus_name[BUS_COUNT] = {"none", "mmio", "port"};
 
 static const char *owner(const struct bus_region *r)
 {
@@ -61,9 +61,7 @@ int bus_map(struct device *dev, enum bus_id id, u64 base, u64 len, io_fn fn, voi
 	}
 	r = &bus->region[at];
 	memmove(r + 1, r, (bus->count - at) * sizeof(*r));
-	*r = (struct bus_region){
-		.base = base, .len = len, .dev = dev, .fn = fn, .arg = arg, .flags = flags
-	};
+	*r = (struct bus_region){.base = base, .len = len, .dev = dev, .fn = fn, .arg = arg, .flags = flags};
 	bus->count++;
 	return 0;
 }
@@ -104,7 +102,8 @@ const struct bus_region *bus_find(const struct bus *bus, u64 addr)
 	return NULL;
 }
 
-static const struct bus_region *find_hinted(const struct bus *bus, struct vcpu *vcpu, enum bus_id id, u64 addr)
+static const struct bus_region *find_hinted(const struct bus *bus, struct vcpu *vcpu, enum bus_id id,
+					    u64 addr)
 {
 	const struct bus_region *r;
 
@@ -127,9 +126,11 @@ static void hand_over(const struct bus_region *r, struct vcpu *vcpu, u64 addr, u
 
 	device_lock(r->dev);
 	for (u32 i = 0; i < len; i += step) {
-		struct io io = {
-			.offset = addr - r->base + i, .data = data + i, .len = step, .write = write, .vcpu = vcpu
-		};
+		struct io io = {.offset = addr - r->base + i,
+				.data = data + i,
+				.len = step,
+				.write = write,
+				.vcpu = vcpu};
 
 		r->fn(r->dev, &io, r->arg);
 	}

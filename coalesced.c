@@ -4,8 +4,8 @@
  * mapping of every vCPU and is one for the whole VM, and lets the guest run on.
  *
  * Writes stay in order with everything else a vCPU does, for each exit drains the ring before it is handled.
- * A guest that writes and then does not exit is seen by a timer of COALESCED_MAX_DELAY_MS, which runs only while
- * there is a zone.
+ * A guest that writes and then does not exit is seen by a timer of COALESCED_MAX_DELAY_MS, which runs only
+ * while there is a zone.
  *
  * Lock order: ring.lock, then a device's lock. coalesced_add() and _remove() are called by devices from their
  * handlers, and so take no lock at all.
@@ -19,7 +19,7 @@
 struct coalesced {
 	struct kvm *kvm;
 	struct kvm_coalesced_mmio_ring *ring;
-	u32 room;             /* entries of the ring */
+	u32 room;	      /* entries of the ring */
 	pthread_mutex_t lock; /* guards taking entries out */
 	_Atomic u32 zones;
 	bool pio; /* the kernel has KVM_CAP_COALESCED_PIO */
@@ -86,7 +86,7 @@ void coalesced_destroy(struct kvm *kvm)
 
 int coalesced_add(struct kvm *kvm, enum bus_id bus, u64 addr, u32 len)
 {
-	struct kvm_coalesced_mmio_zone zone = { .addr = addr, .size = len, .pio = bus == BUS_PIO };
+	struct kvm_coalesced_mmio_zone zone = {.addr = addr, .size = len, .pio = bus == BUS_PIO};
 	struct coalesced *co = kvm->coalesced;
 	int err;
 
@@ -102,7 +102,7 @@ int coalesced_add(struct kvm *kvm, enum bus_id bus, u64 addr, u32 len)
 
 void coalesced_remove(struct kvm *kvm, enum bus_id bus, u64 addr, u32 len)
 {
-	struct kvm_coalesced_mmio_zone zone = { .addr = addr, .size = len, .pio = bus == BUS_PIO };
+	struct kvm_coalesced_mmio_zone zone = {.addr = addr, .size = len, .pio = bus == BUS_PIO};
 
 	if (!kvm->coalesced || kvm_ioctl(kvm->vm_fd, KVM_UNREGISTER_COALESCED_MMIO, &zone) < 0)
 		return;

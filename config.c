@@ -363,6 +363,21 @@ static u64 host_memory(bool with_swap)
 	return ((u64)si.totalram + (with_swap ? si.totalswap : 0)) * si.mem_unit;
 }
 
+/* vm.overcommit_memory is 1: whoever runs this host wants no promise refused (memory is not touched until
+ * used). */
+static bool host_overcommits(void)
+{
+	char mode = 0;
+	int fd = open("/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	if (read(fd, &mode, 1) != 1)
+		mode = 0;
+	close(fd);
+	return mode == '1';
+}
+
 static int check_memory(struct vm_config *cfg)
 {
 	u64 page = (u64)sysconf(_SC_PAGESIZE), host = host_memory(true);
@@ -380,8 +395,9 @@ static int check_memory(struct vm_config *cfg)
 			  size_text((char[SIZE_TEXT_ROOM]){0}, align_up(cfg->mem_size, page)));
 		return -EINVAL;
 	}
-	if (cfg->mem_size > host && !cfg->hugetlbfs) {
-		log_error("run: --mem %s: more than this host has, %s with swap: give less",
+	if (cfg->mem_size > host && !cfg->hugetlbfs && !host_overcommits()) {
+		log_error("run: --mem %s: more than this host has, %s with swap: give less, or set "
+			  "vm.overcommit_memory to 1",
 			  size_text(want, cfg->mem_size), size_text(have, align_down(host, MiB(1))));
 		return -EINVAL;
 	}

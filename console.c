@@ -74,6 +74,7 @@ struct console {
 	bool out_armed; /* out_src will report */
 	bool out_dead;	/* output vanishes */
 	bool starved;	/* console_write() took less than it was given */
+	bool unplugged; /* a pty that nobody has open: the ring keeps the newest output for who comes */
 };
 
 /* --- output ------------------------------------------------------------------------------------- */
@@ -85,13 +86,27 @@ static bool fd_ready(int fd, short events, int timeout_ms)
 	return poll(&pfd, 1, timeout_ms) > 0;
 }
 
-/* Hands bytes to the host; returns how many are done with, 0 when it would block. con->lock held. */
+/* Nobody has the slave side open. */
+static bool pty_left(int fd)
+{
+	struct pollfd pfd = {.fd = fd};
+
+	return poll(&pfd, 1, 0) > 0 && pfd.revents & POLLHUP;
+}
+
+/* Hands bytes to the host; returns how many are done with, 0 when it takes none now. con->lock held. */
 static size_t host_write(struct console *con, const u8 *data, size_t len)
 {
 	ssize_t n;
 
 	if (con->out_dead)
 		return len;
+	/* The kernel would take some 20 KB all the same, and show them to whoever comes years later. */
+	if (con->tty.pty && pty_left(con->tty.in)) {
+		con->unplugged = true;
+		event_timer_set(&con->recheck, RECHECK_NS, RECHECK_NS);
+		return 0;
+	}
 	if (con->out_kind == OUT_POLL && !fd_ready(con->tty.out, POLLOUT, 0))
 		return 0;
 	do {
@@ -102,12 +117,9 @@ static size_t host_write(struct console *con, const u8 *data, size_t len)
 	} while (n < 0 && errno == EINTR && con->out_kind != OUT_POLL);
 	if (n >= 0)
 		return (size_t)n;
-	/* What never tells that it is ready again is not waited for. */
+	/* What never reports that it is ready again is not waited for. */
 	if (errno == EAGAIN || errno == EINTR)
 		return con->out_kind == OUT_ALWAYS ? len : 0;
-	/* A pty's slave side that nobody has open: a cable plugged in at one end. */
-	if (errno == EIO && con->tty.pty)
-		return len;
 	log_error("console %u: %s: %m; the guest's output goes nowhere from here on", con->index,
 		  con->tty.pty ? con->tty.path : "stdout");
 	con->out_dead = true;
@@ -133,6 +145,17 @@ static size_t ring_add(struct console *con, const u8 *data, size_t len)
 	return len;
 }
 
+/* Drops the oldest bytes for len newer ones; returns how many of those are too many even so. */
+static size_t ring_make_room(struct console *con, size_t len)
+{
+	size_t excess = len > RING_SIZE ? len - RING_SIZE : 0, room = RING_SIZE - con->ring_len;
+	size_t drop = len - excess > room ? len - excess - room : 0;
+
+	con->ring_start = (con->ring_start + drop) % RING_SIZE;
+	con->ring_len -= drop;
+	return excess;
+}
+
 /* Writes one piece out of the ring: false when there is none, or the host would block. con->lock held. */
 static bool ring_flush_some(struct console *con)
 {
@@ -149,7 +172,7 @@ static bool ring_flush_some(struct console *con)
 /* con->lock held. */
 static void out_arm(struct console *con)
 {
-	if (con->ring_len && !con->out_armed && con->out_src.added)
+	if (con->ring_len && !con->out_armed && !con->unplugged && con->out_src.added)
 		con->out_armed = !event_modify(&con->kvm->loop, &con->out_src, EPOLLOUT | EPOLLONESHOT);
 }
 
@@ -166,6 +189,8 @@ size_t console_write(struct console *con, const u8 *data, size_t len)
 		n = host_write(con, data + done, len - done);
 		done += n;
 	}
+	if (con->unplugged)
+		done += ring_make_room(con, len - done);
 	if (done < len)
 		done += ring_add(con, data + done, len - done);
 	if (done < len)
@@ -185,7 +210,7 @@ static void on_out(struct event_source *src, u32 events)
 	for (int i = 0; i < TURNS_MAX && ring_flush_some(con); i++)
 		;
 	out_arm(con);
-	ready = con->starved && !con->ring_len;
+	ready = con->starved && (!con->ring_len || con->unplugged);
 	if (ready)
 		con->starved = false;
 	pthread_mutex_unlock(&con->lock);
@@ -200,7 +225,7 @@ static void flush_last(struct console *con)
 	u64 now, end = 0;
 
 	pthread_mutex_lock(&con->lock);
-	while (con->ring_len && !con->out_dead) {
+	while (con->ring_len && !con->out_dead && !con->unplugged) {
 		if (ring_flush_some(con))
 			continue;
 		clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -349,12 +374,14 @@ static void on_kick(struct event_source *src, u32 events)
 static void on_recheck(struct event_timer *timer)
 {
 	struct console *con = timer->arg;
-	struct pollfd pfd = {.fd = con->tty.in, .events = POLLIN};
 
-	/* What was typed before a hang-up comes first, hence POLLIN counts alone too. */
-	if (poll(&pfd, 1, 0) > 0 && pfd.revents & POLLHUP && !(pfd.revents & POLLIN))
+	if (pty_left(con->tty.in))
 		return;
 	event_timer_set(&con->recheck, 0, 0);
+	pthread_mutex_lock(&con->lock);
+	con->unplugged = false;
+	out_arm(con);
+	pthread_mutex_unlock(&con->lock);
 	pump(con);
 }
 

@@ -40,13 +40,14 @@ static void describe_bus(const struct bus *bus, const char *title, int digits, s
 
 static void describe_lines(const struct kvm *kvm, struct buf *out)
 {
-	buf_printf(out, "interrupt lines (%s, %u lines)\n", kvm->irqchip.ops->name, kvm->irqchip.ops->nr_lines);
+	buf_printf(out, "interrupt lines (%s, %u lines)\n", kvm->irqchip.ops->name,
+		   kvm->irqchip.ops->nr_lines);
 	for (u32 line = 0; line < kvm->irqchip.ops->nr_lines; line++) {
 		const char *sep = "";
 		struct device *dev;
 		bool any = false;
 
-		list_for_each(dev, &kvm->devices, link) {
+		list_for_each (dev, &kvm->devices, link) {
 			if (!dev->board || dev->board->line != line)
 				continue;
 			if (!any)
@@ -77,7 +78,7 @@ void kvm_describe(struct kvm *kvm, struct buf *out)
 	describe_bus(&kvm->bus[BUS_PIO], "ports", 4, out);
 	describe_lines(kvm, out);
 	buf_printf(out, "devices\n");
-	list_for_each(dev, &kvm->devices, link)
+	list_for_each (dev, &kvm->devices, link)
 		buf_printf(out, "  %s\n", dev->name);
 }
 

@@ -35,7 +35,7 @@ int event_init(struct event_loop *loop)
 		event_destroy(loop);
 		return err;
 	}
-	loop->wake = (struct event_source){ .fd = loop->wake_fd, .fn = on_wake, .arg = loop };
+	loop->wake = (struct event_source){.fd = loop->wake_fd, .fn = on_wake, .arg = loop};
 	err = event_add(loop, &loop->wake, EPOLLIN);
 	if (err)
 		event_destroy(loop);
@@ -55,7 +55,7 @@ void event_destroy(struct event_loop *loop)
 
 int event_add(struct event_loop *loop, struct event_source *src, u32 events)
 {
-	struct epoll_event ev = { .events = events, .data.ptr = src };
+	struct epoll_event ev = {.events = events, .data.ptr = src};
 
 	if (epoll_ctl(loop->epfd, EPOLL_CTL_ADD, src->fd, &ev) < 0)
 		return -errno;
@@ -66,7 +66,7 @@ int event_add(struct event_loop *loop, struct event_source *src, u32 events)
 
 int event_modify(struct event_loop *loop, struct event_source *src, u32 events)
 {
-	struct epoll_event ev = { .events = events, .data.ptr = src };
+	struct epoll_event ev = {.events = events, .data.ptr = src};
 
 	return epoll_ctl(loop->epfd, EPOLL_CTL_MOD, src->fd, &ev) < 0 ? -errno : 0;
 }
@@ -130,7 +130,7 @@ int event_timer_init(struct event_loop *loop, struct event_timer *timer, void (*
 
 	timer->fn = fn;
 	timer->arg = arg;
-	timer->src = (struct event_source){ .fn = on_timer, .arg = timer };
+	timer->src = (struct event_source){.fn = on_timer, .arg = timer};
 	timer->src.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (timer->src.fd < 0)
 		return -errno;
@@ -144,12 +144,12 @@ int event_timer_init(struct event_loop *loop, struct event_timer *timer, void (*
 
 static struct timespec to_timespec(u64 ns)
 {
-	return (struct timespec){ .tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000) };
+	return (struct timespec){.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
 }
 
 void event_timer_set(struct event_timer *timer, u64 first_ns, u64 period_ns)
 {
-	struct itimerspec when = { .it_value = to_timespec(first_ns), .it_interval = to_timespec(period_ns) };
+	struct itimerspec when = {.it_value = to_timespec(first_ns), .it_interval = to_timespec(period_ns)};
 
 	timerfd_settime(timer->src.fd, 0, &when, NULL);
 }

@@ -33,7 +33,7 @@ static int irqchip_try(struct kvm *kvm, const struct irqchip_ops *ops)
 {
 	int err;
 
-	kvm->irqchip = (struct irqchip){ .ops = ops, .kvm = kvm };
+	kvm->irqchip = (struct irqchip){.ops = ops, .kvm = kvm};
 	err = ops->create(&kvm->irqchip);
 	if (err) {
 		if (ops->destroy)
@@ -144,7 +144,8 @@ void irq_set_line(struct kvm *kvm, u32 line, bool level)
 	if (is_shared(&kvm->irq, line)) {
 		bool change;
 
-		/* Held over the call, so that two drivers' levels reach the chip in the order of the count. */
+		/* Held over the call, so that two drivers' levels reach the chip in the order of the count.
+		 */
 		pthread_mutex_lock(&kvm->irq.line_lock);
 		level = shared_level(&kvm->irq, line, level, &change);
 		if (change)
@@ -212,8 +213,7 @@ int irq_add_route(struct kvm *kvm, const struct kvm_irq_routing_entry *entry)
 int irq_route_pin(struct kvm *kvm, u32 gsi, u32 chip, u32 pin)
 {
 	struct kvm_irq_routing_entry entry = {
-		.gsi = gsi, .type = KVM_IRQ_ROUTING_IRQCHIP, .u.irqchip = { .irqchip = chip, .pin = pin }
-	};
+		.gsi = gsi, .type = KVM_IRQ_ROUTING_IRQCHIP, .u.irqchip = {.irqchip = chip, .pin = pin}};
 
 	return irq_add_route(kvm, &entry);
 }
@@ -284,7 +284,8 @@ static struct kvm_irq_routing_entry *msi_find(struct irq_state *irq, u32 gsi)
 }
 
 /* Replaces the route that `old` points to (NULL: adds one) by *now (NULL: removes it). With irq.lock held. */
-static int entry_replace(struct kvm *kvm, struct kvm_irq_routing_entry *old, const struct kvm_irq_routing_entry *now)
+static int entry_replace(struct kvm *kvm, struct kvm_irq_routing_entry *old,
+			 const struct kvm_irq_routing_entry *now)
 {
 	struct irq_state *irq = &kvm->irq;
 	int err = 0;
@@ -342,7 +343,7 @@ void irq_msi_remove(struct kvm *kvm, u32 gsi)
 int irq_msi_send(struct kvm *kvm, const struct msi_msg *msg)
 {
 	struct kvm_irq_routing_entry entry;
-	struct kvm_msi msi = { 0 };
+	struct kvm_msi msi = {0};
 	int err = msi_entry(kvm, 0, msg, &entry);
 
 	if (err)
@@ -357,7 +358,7 @@ int irq_msi_send(struct kvm *kvm, const struct msi_msg *msg)
 
 int irq_fd_assign(struct kvm *kvm, u32 gsi, int trigger, int resample)
 {
-	struct kvm_irqfd irqfd = { .fd = (u32)trigger, .gsi = gsi };
+	struct kvm_irqfd irqfd = {.fd = (u32)trigger, .gsi = gsi};
 
 	if (resample >= 0) {
 		irqfd.flags = KVM_IRQFD_FLAG_RESAMPLE;
@@ -368,7 +369,7 @@ int irq_fd_assign(struct kvm *kvm, u32 gsi, int trigger, int resample)
 
 void irq_fd_deassign(struct kvm *kvm, u32 gsi, int trigger)
 {
-	struct kvm_irqfd irqfd = { .fd = (u32)trigger, .gsi = gsi, .flags = KVM_IRQFD_FLAG_DEASSIGN };
+	struct kvm_irqfd irqfd = {.fd = (u32)trigger, .gsi = gsi, .flags = KVM_IRQFD_FLAG_DEASSIGN};
 
 	if (kvm_ioctl(kvm->vm_fd, KVM_IRQFD, &irqfd) < 0)
 		log_debug(kvm->log, "GSI %u: no such irqfd", gsi);
@@ -376,7 +377,7 @@ void irq_fd_deassign(struct kvm *kvm, u32 gsi, int trigger)
 
 static int ioeventfd(struct kvm *kvm, int bus, u64 addr, u32 len, const u64 *match, int fd, u32 flags)
 {
-	struct kvm_ioeventfd ev = { .addr = addr, .len = len, .fd = fd, .flags = flags };
+	struct kvm_ioeventfd ev = {.addr = addr, .len = len, .fd = fd, .flags = flags};
 
 	if (bus == BUS_PIO)
 		ev.flags |= KVM_IOEVENTFD_FLAG_PIO;

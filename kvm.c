@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A VM's life: one table of steps, walked up to start and, at a failure or at the normal end, walked down from
- * wherever it stands. A step's down() undoes its up(), a half-done one included.
+ * A VM's life: one table of steps, walked up to start and, at a failure or at the normal end, walked down
+ * from wherever it stands. A step's down() undoes its up(), a half-done one included.
  *
- * Theory of operation: the main thread walks the table, then sits in the event loop; vCPU threads run the guest
- * and call kvm_end() when it comes to its end; the main thread wakes, walks the table down, and the first reason
- * given becomes the exit status. With --on-reboot=restart a reset walks the table down and up again.
+ * Theory of operation: the main thread walks the table, then sits in the event loop; vCPU threads run the
+ * guest and call kvm_end() when it comes to its end; the main thread wakes, walks the table down, and the
+ * first reason given becomes the exit status. With --on-reboot=restart a reset walks the table down and up
+ * again.
  *
  * Order matters for speed: a memslot set after the irqchip exists waits for a grace period of the kernel's.
  */
@@ -29,11 +30,11 @@
 #define PANIC_GRACE_NS 2000000000ull
 
 static const struct kvm_cap core_caps[] = {
-	{ KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY" },
-	{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT" },
-	{ KVM_CAP_IRQFD, "KVM_CAP_IRQFD" },
-	{ KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD" },
-	{ 0, NULL },
+	{KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY"},
+	{KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
+	{KVM_CAP_IRQFD, "KVM_CAP_IRQFD"},
+	{KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD"},
+	{0, NULL},
 };
 
 int kvm_cap(const struct kvm *kvm, u32 cap)
@@ -45,7 +46,7 @@ int kvm_cap(const struct kvm *kvm, u32 cap)
 
 int kvm_enable_cap(struct kvm *kvm, u32 cap, u64 arg0, u64 arg1)
 {
-	struct kvm_enable_cap enable = { .cap = cap, .args = { arg0, arg1 } };
+	struct kvm_enable_cap enable = {.cap = cap, .args = {arg0, arg1}};
 	int err = kvm_ioctl(kvm->vm_fd, KVM_ENABLE_CAP, &enable);
 
 	return err < 0 ? err : 0;
@@ -136,8 +137,8 @@ static int check_caps(const struct kvm *kvm, const struct kvm_cap *caps)
 	for (; caps->name; caps++) {
 		if (kvm_cap(kvm, caps->cap))
 			continue;
-		log_error("%s: this KVM lacks %s, which lkvm needs; a newer host kernel has it", kvm->cfg->dev,
-			  caps->name);
+		log_error("%s: this KVM lacks %s, which lkvm needs; a newer host kernel has it",
+			  kvm->cfg->dev, caps->name);
 		return -ENOTSUP;
 	}
 	return 0;
@@ -156,7 +157,7 @@ static void on_signal(struct event_source *src, u32 events)
 	}
 	kvm_pause(kvm);
 	for (u32 i = 0; i < kvm->nr_vcpus; i++) {
-		struct buf out = { 0 };
+		struct buf out = {0};
 
 		vcpu_dump(&kvm->vcpu[i], &out);
 		log_print(kvm->log, LOG_ERROR, "vcpu %u:\n%s", i, out.data ? (const char *)out.data : "");
@@ -216,7 +217,8 @@ static int host_up(struct kvm *kvm)
 		return kvm->sys_fd;
 	err = kvm_ioctl(kvm->sys_fd, KVM_GET_API_VERSION, NULL);
 	if (err != KVM_API_VERSION) {
-		log_error("%s: %s", kvm->cfg->dev, err < 0 ? "not a KVM device" : "KVM of an unknown API version");
+		log_error("%s: %s", kvm->cfg->dev,
+			  err < 0 ? "not a KVM device" : "KVM of an unknown API version");
 		return err < 0 ? err : -ENOTSUP;
 	}
 	return check_caps(kvm, core_caps);
@@ -345,17 +347,17 @@ struct vm_step {
 };
 
 static const struct vm_step steps[] = {
-	{ "host", host_up, host_down },
-	{ "vm", vm_up, vm_down },
-	{ "memory", mem_create, mem_destroy },
-	{ "irqchip", irqchip_create, irqchip_destroy },
-	{ "vcpus", vcpus_up, vcpus_down },
-	{ "devices", devices_up, devices_down },
-	{ "irqchip-finalize", irqchip_finalize, NULL },
-	{ "boot", boot_load, NULL },
-	{ "control", control_create, control_destroy },
-	{ "confine", confine_up, NULL },
-	{ "run", run_up, run_down },
+	{"host", host_up, host_down},
+	{"vm", vm_up, vm_down},
+	{"memory", mem_create, mem_destroy},
+	{"irqchip", irqchip_create, irqchip_destroy},
+	{"vcpus", vcpus_up, vcpus_down},
+	{"devices", devices_up, devices_down},
+	{"irqchip-finalize", irqchip_finalize, NULL},
+	{"boot", boot_load, NULL},
+	{"control", control_create, control_destroy},
+	{"confine", confine_up, NULL},
+	{"run", run_up, run_down},
 };
 
 int kvm_up(struct kvm *kvm, const struct vm_config *cfg, const char *last_step)
@@ -401,7 +403,7 @@ void kvm_down(struct kvm *kvm)
 
 static int dry_run(struct kvm *kvm, const struct vm_config *cfg)
 {
-	struct buf out = { 0 };
+	struct buf out = {0};
 	int err = kvm_up(kvm, cfg, "boot");
 
 	if (!err) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest RAM. One host mapping holds all of it, cut into banks at the guest physical addresses that the machine's
- * layout names; each bank is one memslot. Registered before the irqchip exists: afterwards each new memslot
- * waits for a grace period of the kernel's, some milliseconds.
+ * Guest RAM. One host mapping holds all of it, cut into banks at the guest physical addresses that the
+ * machine's layout names; each bank is one memslot. Registered before the irqchip exists: afterwards each new
+ * memslot waits for a grace period of the kernel's, some milliseconds.
  *
- * Built and torn down on the main thread. The accessors run on any thread and take no lock: banks do not change
- * while a vCPU runs.
+ * Built and torn down on the main thread. The accessors run on any thread and take no lock: banks do not
+ * change while a vCPU runs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,8 +21,8 @@
 #include <unistd.h>
 
 /* KVM counts a memslot's pages in 31 bits. */
-#define SLOT_MAX_BYTES  (((u64)INT32_MAX) << 12)
-#define HUGE_ALIGN      MiB(2)
+#define SLOT_MAX_BYTES	(((u64)INT32_MAX) << 12)
+#define HUGE_ALIGN	MiB(2)
 #define HUGETLBFS_MAGIC 0x958458f6
 
 static struct mem_bank *bank_add(struct kvm *kvm, gpa_t gpa, u64 size)
@@ -51,7 +51,7 @@ static struct mem_bank *bank_add(struct kvm *kvm, gpa_t gpa, u64 size)
 	}
 	bank = &mem->bank[at];
 	memmove(bank + 1, bank, (mem->nr_banks - at) * sizeof(*bank));
-	*bank = (struct mem_bank){ .gpa = gpa, .size = size };
+	*bank = (struct mem_bank){.gpa = gpa, .size = size};
 	mem->nr_banks++;
 	return bank;
 }
@@ -272,7 +272,7 @@ int guest_iov(const struct guest_mem *mem, gpa_t gpa, size_t len, struct iovec *
 			return -EFAULT;
 		if (n == max)
 			return -E2BIG;
-		iov[n++] = (struct iovec){ .iov_base = p, .iov_len = part };
+		iov[n++] = (struct iovec){.iov_base = p, .iov_len = part};
 		gpa += part;
 		len -= part;
 	}

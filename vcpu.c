@@ -2,9 +2,10 @@
 /*
  * vCPU threads and the loop around KVM_RUN.
  *
- * How a request reaches a vCPU: the asker sets its bit, then run->immediate_exit, then sends SIG_KICK. The vCPU
- * clears immediate_exit before it looks at the bits. If the asker comes before the clearing, the look sees the
- * bit; if it comes after, KVM_RUN returns at once (or the signal ends it). Either way nothing is lost.
+ * How a request reaches a vCPU: the asker sets its bit, then run->immediate_exit, then sends SIG_KICK. The
+ * vCPU clears immediate_exit before it looks at the bits. If the asker comes before the clearing, the look
+ * sees the bit; if it comes after, KVM_RUN returns at once (or the signal ends it). Either way nothing is
+ * lost.
  *
  * Pausing: each vCPU first completes the access it was in (KVM_RUN with immediate_exit set does that and no
  * more), then waits under pause.lock. Lock order: pause before any device.
@@ -90,7 +91,7 @@ static void handle_mmio(struct vcpu *vcpu)
 
 static void report_crash(struct vcpu *vcpu, const char *why)
 {
-	struct buf out = { 0 };
+	struct buf out = {0};
 
 	vcpu_dump(vcpu, &out);
 	log_error("vcpu %u: %s\n%s", vcpu->index, why, out.data ? (const char *)out.data : "");
@@ -401,7 +402,7 @@ void vcpus_destroy(struct kvm *kvm)
 
 int vcpus_start(struct kvm *kvm)
 {
-	struct sigaction kick = { .sa_handler = on_kick };
+	struct sigaction kick = {.sa_handler = on_kick};
 	sigset_t all, old;
 	int err = 0;
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * What every ACPI table has: the 36-byte header with its length and checksum, and Generic Address Structures.
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * AML byte code as a writer: the terms and resource descriptors that our machine descriptions use.
  *

@@ -32,7 +32,7 @@ struct device *device_find(struct kvm *kvm, const struct device_ops *ops, u32 in
 {
 	struct device *dev;
 
-	list_for_each(dev, &kvm->devices, link)
+	list_for_each (dev, &kvm->devices, link)
 		if (dev->ops == ops && (dev->board ? dev->board->index : 0) == index)
 			return dev;
 	return NULL;
@@ -46,7 +46,7 @@ static void name_device(struct device *dev)
 
 	for (const struct board_device *b = dev->kvm->machine->board; b->ops; b++)
 		alike += b->ops == dev->ops;
-	list_for_each(other, &dev->kvm->devices, link)
+	list_for_each (other, &dev->kvm->devices, link)
 		before += other->ops == dev->ops;
 	if (dev->board ? alike > 1 : true)
 		snprintf(dev->name, sizeof(dev->name), "%.16s%u", dev->ops->name,
@@ -72,7 +72,7 @@ static int claim_line(struct device *dev)
 	if (line == IRQ_NONE)
 		return 0;
 	/* Devices of one kind may share a line, as PC serial ports do. */
-	list_for_each(other, &dev->kvm->devices, link)
+	list_for_each (other, &dev->kvm->devices, link)
 		if (other->ops == dev->ops && other->board && other->board->line == line) {
 			irq_share(dev->kvm, line);
 			return 0;
@@ -132,7 +132,7 @@ int devices_start(struct kvm *kvm)
 {
 	struct device *dev;
 
-	list_for_each(dev, &kvm->devices, link) {
+	list_for_each (dev, &kvm->devices, link) {
 		int err = dev->ops->start ? dev->ops->start(dev) : 0;
 
 		if (err) {
@@ -148,7 +148,7 @@ void devices_stop(struct kvm *kvm)
 {
 	struct device *dev;
 
-	list_for_each_reverse(dev, &kvm->devices, link) {
+	list_for_each_reverse (dev, &kvm->devices, link) {
 		if (dev->started && dev->ops->stop)
 			dev->ops->stop(dev);
 		dev->started = false;

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -84,7 +85,7 @@ int tty_open_stdio(struct tty *tty)
 int tty_open_pty(struct tty *tty)
 {
 	struct termios t;
-	int err;
+	int err, peer;
 
 	memset(tty, 0, sizeof(*tty));
 	tty->pty = true;
@@ -106,8 +107,13 @@ int tty_open_pty(struct tty *tty)
 	/* Or else the slave side echoes the guest's output, and the guest gets it as input. */
 	cfmakeraw(&t);
 	err = set_termios(tty->in, &t);
-	if (!err)
-		return 0;
+	if (err)
+		goto fail;
+	/* Only a slave side that was open once tells by EIO and POLLHUP that it no longer is. */
+	peer = ioctl(tty->in, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (peer >= 0)
+		close(peer);
+	return 0;
 fail:
 	tty_close(tty);
 	return err;

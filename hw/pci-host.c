@@ -183,7 +183,7 @@ static void host_resources(const struct device *dev, struct aml *aml)
 		aml_res_mem32_range(aml, (u32)win.mem32.base, (u32)(win.mem32.base + win.mem32.size - 1),
 				    false);
 	if (win.mem64.size)
-		aml_res_mem64_range(aml, win.mem64.base, win.mem64.base + win.mem64.size - 1, true);
+		aml_res_mem64_range(aml, win.mem64.base, win.mem64.base + win.mem64.size - 1, false);
 	aml_resources_end(aml);
 }
 

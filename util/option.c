@@ -110,7 +110,7 @@ static void unknown_option(const struct option_parser *p, const char *where, con
 				nearest_try(&near, opt->name);
 	if (near.name)
 		log_error("%s: unknown option %s%.*s: did you mean %s%s?", where, dashes, (int)len, name,
-			  dashes, near.name);
+			  *dashes ? "--" : "", near.name);
 	else
 		log_error("%s: unknown option %s%.*s: \"lkvm help %s\" lists them all", where, dashes,
 			  (int)len, name, p->verb);
@@ -192,15 +192,19 @@ static int walk_next(const struct option_parser *p, struct walk *w)
 			snprintf(w->shown, sizeof(w->shown), "--%s", w->opt->name);
 			return walk_argument(p, w, attached);
 		}
+		/* -mem for --mem is the usual slip; taken by its letters it would be "-m em". */
+		if (word[2] && option_lookup(p, word + 1, strcspn(word + 1, "="), 0)) {
+			if (!w->quiet)
+				unknown_option(p, p->verb, "-", word + 1, strcspn(word + 1, "="));
+			return -EINVAL;
+		}
 		w->cluster = word + 1;
 	}
 
 	w->opt = option_lookup(p, NULL, 0, w->cluster[0]);
 	if (!w->opt) {
-		/* -mem for --mem is the usual slip. */
 		if (!w->quiet)
-			unknown_option(p, p->verb, w->cluster[1] ? "--" : "-", w->cluster,
-				       strlen(w->cluster));
+			unknown_option(p, p->verb, "-", w->cluster, strlen(w->cluster));
 		return -EINVAL;
 	}
 	snprintf(w->shown, sizeof(w->shown), "-%c", w->cluster[0]);
@@ -226,7 +230,7 @@ static int number_apply(const char *where, const char *shown, const struct cli_o
 	if (err == -EINVAL) {
 		log_error("%s: %s %s: %s", where, shown, arg,
 			  size ? "not a size: give digits and K, M, G or T (M when there is none)"
-			       : "not a number");
+			       : "not a number: give digits, or 0x and hexadecimal ones");
 		return err;
 	}
 	if (!err && ((!opt->min && !opt->max) || (v >= opt->min && (!opt->max || v <= opt->max)))) {

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The x86 board's ACPI tables: RSDP, XSDT, FADT, MADT, MCFG and DSDT. Hardware-reduced: sleep, reset and the
  * power button are a few byte registers (hw/power.c) and there is no SMI, PM timer, GPE block or FACS.
@@ -53,7 +53,6 @@ enum {
 enum {
 	MADT_LAPIC = 0,
 	MADT_IOAPIC = 1,
-	MADT_SOURCE_OVERRIDE = 2,
 	MADT_LAPIC_NMI = 4,
 	MADT_X2APIC = 9,
 	MADT_X2APIC_NMI = 10,
@@ -175,15 +174,10 @@ static void write_madt(struct x86_acpi *t, const struct kvm *kvm)
 	buf_le32(out, (u32)X86_IOAPIC);
 	buf_le32(out, 0); /* its first GSI */
 
-	if (pic) { /* ISA IRQ 0, the PIT, is wired to pin 2 */
-		buf_u8(out, MADT_SOURCE_OVERRIDE);
-		buf_u8(out, 10);
-		buf_u8(out, 0); /* bus ISA */
-		buf_u8(out, 0);
-		buf_le32(out, 2);
-		buf_le16(out, 0); /* polarity and trigger as ISA has them */
-	}
-
+	/*
+	 * No source override: each ISA line is the pin of its own number, the PIT's too. So it is in KVM's
+	 * own routing, and a routing of ours would cost a grace period at start.
+	 */
 	buf_u8(out, MADT_LAPIC_NMI);
 	buf_u8(out, 6);
 	buf_u8(out, 0xff); /* every processor */
@@ -234,10 +228,7 @@ static void write_fadt(struct x86_acpi *t)
 	buf_le32(out, (u32)dsdt);
 	buf_u8(out, 0);
 	buf_u8(out, 0); /* preferred power profile: unspecified */
-	/*
-	 * Hardware-reduced systems have no SCI and ignore the rest up to the boot flags. Linux all the same
-	 * takes a source override of this number for the SCI's: so not 0, which has one.
-	 */
+	/* Hardware-reduced systems have no SCI and ignore the rest up to the boot flags. */
 	buf_le16(out, X86_IRQ_POWER);
 	buf_zero(out, 108 - 48);
 	buf_u8(out, CMOS_CENTURY);
@@ -390,8 +381,7 @@ int x86_acpi_dump(const struct kvm *kvm, int dirfd)
 	struct x86_acpi t;
 	int r = acpi_build(&t, kvm);
 
-	if (!r)
-		r = dump_file(dirfd, "rsdp.dat", t.out.data, RSDP_LEN);
+	/* Not the RSDP: it is no table with a header, and iasl takes no file of it. */
 	for (u32 i = 0; !r && i < TABLE_COUNT; i++)
 		if (t.table[i].len)
 			r = dump_file(dirfd, names[i], t.out.data + t.table[i].at, t.table[i].len);

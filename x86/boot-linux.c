@@ -3,8 +3,8 @@
  * Linux by its 64-bit entry: bzImage, and ELF vmlinux. The kernel's Documentation/x86/boot.rst, sections "The
  * Real-Mode Kernel Header" and "64-bit Boot Protocol".
  *
- * Every field of a bzImage's header is a claim of the file's: sizes are checked against it, and the memory that the
- * kernel says it needs against the guest's.
+ * Every field of a bzImage's header is a claim of the file's: sizes are checked against it, and the memory
+ * that the kernel says it needs against the guest's.
  */
 #include "layout.h"
 #include "x86.h"
@@ -16,15 +16,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SETUP_HEADER    0x1f1
-#define SETUP_MAGIC     "HdrS"
-#define PROTOCOL_64     0x020c /* xloadflags came with it */
-#define SECTOR          512ull
-#define ENTRY64         0x200
-#define LOADER_UNKNOWN  0xff
-#define HEAP_END        0xe000
-#define HEAP_BASE       0x200 /* heap_end_ptr counts from the end of the boot sector */
-#define VIDEO_NORMAL    0xffff
+#define SETUP_HEADER   0x1f1
+#define SETUP_MAGIC    "HdrS"
+#define PROTOCOL_64    0x020c /* xloadflags came with it */
+#define SECTOR	       512ull
+#define ENTRY64	       0x200
+#define LOADER_UNKNOWN 0xff
+#define HEAP_END       0xe000
+#define HEAP_BASE      0x200 /* heap_end_ptr counts from the end of the boot sector */
+#define VIDEO_NORMAL   0xffff
 
 bool bzimage_is(const struct boot_image *img)
 {
@@ -84,13 +84,13 @@ static int finish(struct kvm *kvm, const struct boot_params *bp, gpa_t entry)
 	int err = guest_write(&kvm->mem, X86_ZERO_PAGE, bp, sizeof(*bp));
 
 	x86_of(kvm)->start = (struct x86_start){
-		.mode = X86_START_LONG64, .ip = entry, .sp = X86_BOOT_STACK, .si = X86_ZERO_PAGE
-	};
+		.mode = X86_START_LONG64, .ip = entry, .sp = X86_BOOT_STACK, .si = X86_ZERO_PAGE};
 	return err ? err : x86_long_mode_tables(kvm);
 }
 
 /* Where the kernel goes: its preferred address, or for a relocatable one anywhere that fits. */
-static int place(struct kvm *kvm, const struct boot_image *img, const struct setup_header *hdr, u64 need, gpa_t *at)
+static int place(struct kvm *kvm, const struct boot_image *img, const struct setup_header *hdr, u64 need,
+		 gpa_t *at)
 {
 	u64 align = hdr->kernel_alignment ? hdr->kernel_alignment : 0x200000;
 	gpa_t first;
@@ -113,7 +113,7 @@ static int place(struct kvm *kvm, const struct boot_image *img, const struct set
 
 int bzimage_load(struct kvm *kvm, const struct boot_image *img)
 {
-	struct boot_params bp = { 0 };
+	struct boot_params bp = {0};
 	struct setup_header hdr;
 	u64 setup, payload, need;
 	size_t header_len;
@@ -124,7 +124,9 @@ int bzimage_load(struct kvm *kvm, const struct boot_image *img)
 		return bad(img, "not a bzImage");
 	memcpy(&hdr, img->data + SETUP_HEADER, sizeof(hdr));
 	if (hdr.version < PROTOCOL_64 || !(hdr.loadflags & LOADED_HIGH) || !(hdr.xloadflags & XLF_KERNEL_64))
-		return bad(img, "a bzImage without a 64-bit entry; lkvm needs a 64-bit kernel of Linux 3.8 or later");
+		return bad(
+			img,
+			"a bzImage without a 64-bit entry; lkvm needs a 64-bit kernel of Linux 3.8 or later");
 	setup = ((hdr.setup_sects ? hdr.setup_sects : 4) + 1) * SECTOR;
 	if (setup >= img->size)
 		return bad(img, "truncated within its setup sectors");
@@ -150,7 +152,8 @@ int bzimage_load(struct kvm *kvm, const struct boot_image *img)
 	bp.hdr.code32_start = (u32)at;
 	err = set_cmdline(kvm, &bp, hdr.cmdline_size ? hdr.cmdline_size : 255);
 	if (!err)
-		err = set_initrd(kvm, &bp, at + need, (u64)hdr.initrd_addr_max + 1);
+		err = set_initrd(kvm, &bp, at + need,
+				 min_u64((u64)hdr.initrd_addr_max + 1, x86_low_end(kvm)));
 	if (!err)
 		err = guest_write(&kvm->mem, at, img->data + setup, payload);
 	if (err)
@@ -161,7 +164,7 @@ int bzimage_load(struct kvm *kvm, const struct boot_image *img)
 
 int elf64_load(struct kvm *kvm, const struct boot_image *img)
 {
-	struct boot_params bp = { 0 };
+	struct boot_params bp = {0};
 	struct elf_info info;
 	int err = elf_parse(img, &info);
 
@@ -184,7 +187,7 @@ int elf64_load(struct kvm *kvm, const struct boot_image *img)
 	bp.hdr.cmdline_size = 2047; /* COMMAND_LINE_SIZE of x86, less the NUL */
 	err = set_cmdline(kvm, &bp, bp.hdr.cmdline_size);
 	if (!err)
-		err = set_initrd(kvm, &bp, align_up(info.high, 4096), X86_RAM_HOLE);
+		err = set_initrd(kvm, &bp, align_up(info.high, 4096), x86_low_end(kvm));
 	if (err)
 		return err;
 	set_memory_map(kvm, &bp);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Multiboot, version 1 (specification 0.6.96): ELF32 images, and any file whose header carries its own addresses.
- * Each -i is one module, whose string is its path as given. For bare-metal tests and small kernels.
+ * Multiboot, version 1 (specification 0.6.96): ELF32 images, and any file whose header carries its own
+ * addresses. Each -i is one module, whose string is its path as given. For bare-metal tests and small
+ * kernels.
  */
 #include "layout.h"
 #include "x86.h"
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEARCH       8192
+#define SEARCH	     8192
 #define HEADER_MAGIC 0x1badb002u
 #define LOADER_MAGIC 0x2badb002u
 
@@ -103,7 +104,8 @@ static int bad(const struct boot_image *img, const char *what)
 }
 
 /* An image that says itself where its parts go. *end is the first byte behind it. */
-static int load_addressed(struct kvm *kvm, const struct boot_image *img, const struct mb_header *hdr, u64 at, gpa_t *end)
+static int load_addressed(struct kvm *kvm, const struct boot_image *img, const struct mb_header *hdr, u64 at,
+			  gpa_t *end)
 {
 	u64 skip, len, bss_end;
 
@@ -136,7 +138,8 @@ static int load_elf(struct kvm *kvm, const struct boot_image *img, gpa_t *end)
 	if (err)
 		return err;
 	if (info.is64 || info.big_endian || info.machine != EM_386)
-		return bad(img, "a multiboot image must be ELF32 for x86, or carry its addresses in its header");
+		return bad(img,
+			   "a multiboot image must be ELF32 for x86, or carry its addresses in its header");
 	if (info.low < X86_HIGH_MEM)
 		return bad(img, "its segments begin below 1 MiB, where the boot tables are");
 	err = elf_load(kvm, img, &info, 0);
@@ -153,12 +156,13 @@ static int load_module(struct kvm *kvm, const char *path, gpa_t *next, struct mb
 
 	if (err)
 		return err;
-	if (!guest_ptr(&kvm->mem, at, img.size) || at + img.size > X86_RAM_HOLE) {
-		log_error("%s: the module does not fit behind the kernel; give the guest more memory (-m)", path);
+	if (!guest_ptr(&kvm->mem, at, img.size) || at + img.size > x86_low_end(kvm)) {
+		log_error("%s: the module does not fit behind the kernel; give the guest more memory (-m)",
+			  path);
 		err = -ENOSPC;
 	} else {
 		err = guest_write(&kvm->mem, at, img.data, img.size);
-		*mod = (struct mb_module){ .start = (u32)at, .end = (u32)(at + img.size) };
+		*mod = (struct mb_module){.start = (u32)at, .end = (u32)(at + img.size)};
 		*next = at + img.size;
 	}
 	boot_image_close(&img);
@@ -194,9 +198,10 @@ static void add_memory(struct area *area, struct mb_info *info)
 	u32 n = x86_e820(area->kvm, map);
 
 	for (u32 i = 0; i < n; i++)
-		out[i] = (struct mb_mmap){
-			.size = sizeof(out[i]) - sizeof(out[i].size), .addr = map[i].addr, .len = map[i].size, .type = map[i].type
-		};
+		out[i] = (struct mb_mmap){.size = sizeof(out[i]) - sizeof(out[i].size),
+					  .addr = map[i].addr,
+					  .len = map[i].size,
+					  .type = map[i].type};
 	info->flags |= INFO_MEMORY | INFO_MMAP;
 	info->mem_lower = (u32)(X86_EBDA >> 10);
 	info->mem_upper = (u32)((x86_of(area->kvm)->low_ram - X86_HIGH_MEM) >> 10);
@@ -207,7 +212,7 @@ static void add_memory(struct area *area, struct mb_info *info)
 static int add_strings(struct area *area, struct mb_info *info, const char *path)
 {
 	static const char loader[] = "lkvm";
-	struct buf line = { 0 };
+	struct buf line = {0};
 	char *params;
 	int err = boot_cmdline(area->kvm, X86_CMDLINE_MAX, &params);
 
@@ -228,8 +233,8 @@ static int add_strings(struct area *area, struct mb_info *info, const char *path
 
 int multiboot_load(struct kvm *kvm, const struct boot_image *img)
 {
-	struct area area = { .kvm = kvm, .next = X86_PVH_INFO, .end = X86_EBDA };
-	struct mb_info info = { 0 };
+	struct area area = {.kvm = kvm, .next = X86_PVH_INFO, .end = X86_EBDA};
+	struct mb_info info = {0};
 	struct mb_header hdr;
 	s64 at = find_header(img, &hdr);
 	gpa_t end = 0;
@@ -240,7 +245,8 @@ int multiboot_load(struct kvm *kvm, const struct boot_image *img)
 		return bad(img, "has no multiboot header");
 	if (hdr.flags & 0xffff & ~WANT_KNOWN)
 		return bad(img, "its multiboot header asks for something that lkvm does not have");
-	err = hdr.flags & HAS_ADDRESSES ? load_addressed(kvm, img, &hdr, (u64)at, &end) : load_elf(kvm, img, &end);
+	err = hdr.flags & HAS_ADDRESSES ? load_addressed(kvm, img, &hdr, (u64)at, &end)
+					: load_elf(kvm, img, &end);
 	if (!err)
 		err = add_modules(&area, &info, end);
 	if (!err)

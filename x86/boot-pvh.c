@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PVH: an ELF image whose note (owner "Xen", type 18) names a 32-bit entry; EBX points to the start info. Xen's
- * docs/misc/pvh.pandoc and public/arch-x86/hvm/start_info.h.
+ * PVH: an ELF image whose note (owner "Xen", type 18) names a 32-bit entry; EBX points to the start info.
+ * Xen's docs/misc/pvh.pandoc and public/arch-x86/hvm/start_info.h.
  */
 #include "layout.h"
 #include "x86.h"
@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NOTE_OWNER        "Xen"
+#define NOTE_OWNER	  "Xen"
 #define NOTE_PHYS32_ENTRY 18
-#define START_MAGIC       0x336ec578
+#define START_MAGIC	  0x336ec578
 
 struct start_info {
 	u32 magic, version, flags, nr_modules;
@@ -59,12 +59,12 @@ bool pvh_is(const struct boot_image *img)
 static int write_info(struct kvm *kvm, gpa_t low)
 {
 	const gpa_t at = X86_PVH_INFO;
-	struct pvh_page page = { 0 };
+	struct pvh_page page = {0};
 	struct x86_e820 map[X86_E820_MAX];
 	char *cmdline;
 	int err;
 
-	err = boot_load_initrd(kvm, low, X86_RAM_HOLE, &page.module.paddr, &page.module.size);
+	err = boot_load_initrd(kvm, low, x86_low_end(kvm), &page.module.paddr, &page.module.size);
 	if (!err)
 		err = boot_cmdline(kvm, X86_CMDLINE_MAX - 1, &cmdline);
 	if (err)
@@ -82,7 +82,8 @@ static int write_info(struct kvm *kvm, gpa_t low)
 		.memmap_entries = x86_e820(kvm, map),
 	};
 	for (u32 i = 0; i < page.info.memmap_entries; i++)
-		page.map[i] = (struct memmap_entry){ .addr = map[i].addr, .size = map[i].size, .type = map[i].type };
+		page.map[i] =
+			(struct memmap_entry){.addr = map[i].addr, .size = map[i].size, .type = map[i].type};
 	return err ? err : guest_write(&kvm->mem, at, &page, sizeof(page));
 }
 
@@ -107,7 +108,8 @@ int pvh_load(struct kvm *kvm, const struct boot_image *img)
 		return -ENOEXEC;
 	}
 	if (entry < info.low || entry >= info.high) {
-		log_error("%s: its PVH entry 0x%llx lies outside its segments", img->path, (unsigned long long)entry);
+		log_error("%s: its PVH entry 0x%llx lies outside its segments", img->path,
+			  (unsigned long long)entry);
 		return -ENOEXEC;
 	}
 	err = elf_load(kvm, img, &info, 0);
@@ -116,7 +118,6 @@ int pvh_load(struct kvm *kvm, const struct boot_image *img)
 	if (!err)
 		err = x86_boot_gdt(kvm, false);
 	x86_of(kvm)->start = (struct x86_start){
-		.mode = X86_START_PROT32, .ip = entry, .sp = X86_BOOT_STACK, .bx = X86_PVH_INFO
-	};
+		.mode = X86_START_PROT32, .ip = entry, .sp = X86_BOOT_STACK, .bx = X86_PVH_INFO};
 	return err;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What several boot protocols need: the memory map as the guest is told it, the boot GDT, and the identity map for
- * those that start in long mode.
+ * What several boot protocols need: the memory map as the guest is told it, the boot GDT, and the identity
+ * map for those that start in long mode.
  */
 #include "layout.h"
 #include "x86.h"
 #include <errno.h>
+#include <lkvm/hw.h>
 
 #define E820_RAM      1
 #define E820_RESERVED 2
@@ -18,7 +19,7 @@
 static u32 add(struct x86_e820 *map, u32 n, u64 start, u64 end, u32 type)
 {
 	if (end > start)
-		map[n++] = (struct x86_e820){ .addr = start, .size = end - start, .type = type };
+		map[n++] = (struct x86_e820){.addr = start, .size = end - start, .type = type};
 	return n;
 }
 
@@ -43,6 +44,13 @@ u32 x86_e820(const struct kvm *kvm, struct x86_e820 *map)
 	return add(map, n, X86_RAM_HIGH, X86_RAM_HIGH + m->high_ram, E820_RAM);
 }
 
+gpa_t x86_low_end(const struct kvm *kvm)
+{
+	const struct x86_machine *m = x86_of(kvm);
+
+	return m->acpi_high_size ? m->acpi_high : m->low_ram;
+}
+
 /* The GDT that the boot protocols ask for: __BOOT_CS at 0x10, __BOOT_DS at 0x18, a TSS behind them. */
 int x86_boot_gdt(struct kvm *kvm, bool long_mode)
 {
@@ -55,6 +63,27 @@ int x86_boot_gdt(struct kvm *kvm, bool long_mode)
 	};
 
 	return guest_write(&kvm->mem, X86_BOOT_GDT, gdt, sizeof(gdt));
+}
+
+/*
+ * A kernel may reset by jumping to where a BIOS begins. Linux does so when ACPI is hardware-reduced and there
+ * is no EFI: it leaves the ACPI reset register aside (efi_reboot_required()). What it finds there is this.
+ */
+int x86_reset_vector(struct kvm *kvm)
+{
+	static const u8 stub[] = {
+		0xba,
+		(X86_PORT_POWER + POWER_RESET) & 0xff,
+		(X86_PORT_POWER + POWER_RESET) >> 8, /* mov dx, reset */
+		0xb0,
+		POWER_RESET_VALUE, /* mov al, value */
+		0xee,		   /* out dx, al */
+		0xf4,		   /* hlt */
+		0xeb,
+		0xfd, /* jmp to the hlt */
+	};
+
+	return guest_write(&kvm->mem, X86_RESET_VECTOR, stub, sizeof(stub));
 }
 
 /* Identity map of the first 4 GiB by 2 MiB pages: PML4, one PDPT, four page directories. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which boot protocol an image wants, and flat 16-bit images. The tables that every protocol's guest may look for
- * (ACPI, MP) are written first, so that the loaders know where they are.
+ * Which boot protocol an image wants, and flat 16-bit images. The tables that every protocol's guest may look
+ * for (ACPI, MP) are written first, so that the loaders know where they are.
  */
 #include "layout.h"
 #include "x86.h"
@@ -34,7 +34,7 @@ int flat_load(struct kvm *kvm, const struct boot_image *img)
 			  img->size, (unsigned long long)FLAT_MAX);
 		return -EFBIG;
 	}
-	*start = (struct x86_start){ .mode = X86_START_REAL, .selector = FLAT_SELECTOR, .sp = FLAT_STACK };
+	*start = (struct x86_start){.mode = X86_START_REAL, .selector = FLAT_SELECTOR, .sp = FLAT_STACK};
 	return guest_write(&kvm->mem, FLAT_SELECTOR << 4, img->data, img->size);
 }
 
@@ -45,6 +45,8 @@ int x86_boot(struct kvm *kvm, struct boot_image *img)
 
 	if (!err)
 		err = x86_mptable_write(kvm);
+	if (!err)
+		err = x86_reset_vector(kvm);
 	if (err)
 		return err;
 	if (protocol == BOOT_AUTO)
@@ -63,7 +65,8 @@ int x86_boot(struct kvm *kvm, struct boot_image *img)
 	case BOOT_AUTO:
 		break;
 	}
-	log_error("%s: no kernel that lkvm knows: no bzImage, x86 ELF or multiboot header (--boot=flat takes any file as a 16-bit image)",
-		  img->path);
+	log_error(
+		"%s: no kernel that lkvm knows: no bzImage, x86 ELF or multiboot header (--boot=flat takes any file as a 16-bit image)",
+		img->path);
 	return -ENOEXEC;
 }

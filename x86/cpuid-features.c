@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The feature bits that --cpu can switch, by leaf. Names as in Linux's /proc/cpuinfo; kvm* are KVM's own leaf. */
+/* The feature bits that --cpu can switch, by leaf. Names as in Linux's /proc/cpuinfo; kvm* are KVM's own
+ * leaf. */
 #include "cpuid-features.h"
 
 /* clang-format off */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What CPUID tells the guest: what KVM supports on this host, minus and plus what --cpu says, with a topology of
- * one package of as many cores as there are vCPUs, and the leaves that spare the guest measuring its clocks.
- * SDM volume 2A, CPUID; AMD APM volume 3, appendix E; the kernel's virt/kvm/x86/cpuid.rst.
+ * What CPUID tells the guest: what KVM supports on this host, minus and plus what --cpu says, with a topology
+ * of one package of as many cores as there are vCPUs, and the leaves that spare the guest measuring its
+ * clocks. SDM volume 2A, CPUID; AMD APM volume 3, appendix E; the kernel's virt/kvm/x86/cpuid.rst.
  *
  * The template is made once a VM; each vCPU gets it with its own APIC id. Main thread.
  */
@@ -18,8 +18,8 @@
 
 #define KVM_LEAF_SIGNATURE 0x40000000u
 #define KVM_LEAF_FEATURES  0x40000001u
-#define KVM_LEAF_TIMING    0x40000010u /* EAX: TSC kHz, EBX: APIC bus kHz */
-#define KVM_EXT_DEST_ID    (1u << 15)
+#define KVM_LEAF_TIMING	   0x40000010u /* EAX: TSC kHz, EBX: APIC bus kHz */
+#define KVM_EXT_DEST_ID	   (1u << 15)
 /* The in-kernel local APIC's timer counts nanoseconds. */
 #define APIC_BUS_KHZ 1000000u
 
@@ -53,7 +53,7 @@ static struct kvm_cpuid_entry2 *need(struct kvm_cpuid2 *cpuid, u32 function, u32
 	if (e)
 		return e;
 	e = &cpuid->entries[cpuid->nent++];
-	*e = (struct kvm_cpuid_entry2){ .function = function, .index = index, .flags = flags };
+	*e = (struct kvm_cpuid_entry2){.function = function, .index = index, .flags = flags};
 	return e;
 }
 
@@ -61,7 +61,8 @@ static u32 vendor_is(const struct kvm_cpuid2 *cpuid, const char *name)
 {
 	const struct kvm_cpuid_entry2 *e = find(cpuid, 0, 0);
 
-	return e && !memcmp(&e->ebx, name, 4) && !memcmp(&e->edx, name + 4, 4) && !memcmp(&e->ecx, name + 8, 4);
+	return e && !memcmp(&e->ebx, name, 4) && !memcmp(&e->edx, name + 4, 4) &&
+	       !memcmp(&e->ecx, name + 8, 4);
 }
 
 /* Bits that an APIC id needs for n cores. */
@@ -150,7 +151,7 @@ int x86_cpu_option(void *target, const struct cli_option *opt, const char *arg)
 	struct vm_config *cfg = target;
 
 	if (!strcmp(arg, "help")) {
-		struct buf names = { 0 };
+		struct buf names = {0};
 
 		x86_cpu_list(&names);
 		log_error("--cpu takes a list such as host,-avx512f,+invtsc; the features:\n%s",
@@ -196,8 +197,8 @@ static void set_features(struct kvm *kvm, struct kvm_cpuid2 *cpuid)
 }
 
 /*
- * Leaf 0x15: TSC Hz = ECX * EBX / EAX; the crystal is the APIC timer's clock. Linux reads it on Intel only, and
- * then measures neither clock. Leaf 0x40000010 says the same to guests that know hypervisors.
+ * Leaf 0x15: TSC Hz = ECX * EBX / EAX; the crystal is the APIC timer's clock. Linux reads it on Intel only,
+ * and then measures neither clock. Leaf 0x40000010 says the same to guests that know hypervisors.
  */
 static void set_timing(struct kvm *kvm, struct kvm_cpuid2 *cpuid)
 {
@@ -291,7 +292,8 @@ static void set_topology(struct kvm_cpuid2 *cpuid, u32 nr)
 int x86_cpuid_init(struct kvm *kvm)
 {
 	struct x86_machine *m = x86_of(kvm);
-	struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + (NR_ENTRIES_MAX + 8) * sizeof(cpuid->entries[0]));
+	struct kvm_cpuid2 *cpuid =
+		calloc(1, sizeof(*cpuid) + (NR_ENTRIES_MAX + 8) * sizeof(cpuid->entries[0]));
 	const struct kvm_cpuid_entry2 *e;
 	int err;
 
@@ -337,7 +339,7 @@ int x86_cpuid_apply(struct vcpu *vcpu)
 		else if (e->function == 0x8000001e) {
 			e->eax = vcpu->id;
 			e->ebx = vcpu->id & 0xff; /* core id, one thread a core */
-			e->ecx = 0;               /* node 0, the only one */
+			e->ecx = 0;		  /* node 0, the only one */
 		}
 	}
 	err = kvm_ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid);

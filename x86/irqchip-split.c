@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The split irqchip: local APICs in the kernel, the I/O APIC here (82093AA datasheet; version 0x20 with its EOI
- * register), no PIC and no PIT. For more than 255 vCPUs, and for keeping the kernel's part small.
+ * The split irqchip: local APICs in the kernel, the I/O APIC here (82093AA datasheet; version 0x20 with its
+ * EOI register), no PIC and no PIT. For more than 255 vCPUs, and for keeping the kernel's part small.
  *
- * A pin's redirection entry is an MSI to be. The kernel learns it by an MSI route of the pin's GSI: that serves
- * irqfds, and tells it of which level-triggered vectors it must report the end (KVM_EXIT_IOAPIC_EOI).
+ * A pin's redirection entry is an MSI to be. The kernel learns it by an MSI route of the pin's GSI: that
+ * serves irqfds, and tells it of which level-triggered vectors it must report the end (KVM_EXIT_IOAPIC_EOI).
  *
- * The registers are under the lock of the embedded device: the bus holds it for accesses, set_line() and eoi()
- * take it. Order: a device's lock, then this one, then irq.lock.
+ * The registers are under the lock of the embedded device: the bus holds it for accesses, set_line() and
+ * eoi() take it. Order: a device's lock, then this one, then irq.lock.
  */
 #include "layout.h"
 #include "x86.h"
@@ -19,12 +19,12 @@
 #define NR_PINS X86_NR_LINES
 
 #define IOREGSEL 0x00
-#define IOWIN    0x10
-#define IOEOI    0x40
+#define IOWIN	 0x10
+#define IOEOI	 0x40
 
-#define REG_ID      0x00
+#define REG_ID	    0x00
 #define REG_VERSION 0x01
-#define REG_ARB     0x02
+#define REG_ARB	    0x02
 #define REG_TABLE   0x10
 
 #define RTE_STATUS     (1ull << 12) /* read-only: always 0 here, sending takes no time */
@@ -52,9 +52,9 @@ static struct msi_msg message(u64 entry)
 
 	return (struct msi_msg){
 		.address = 0xfee00000ull | (entry >> 56) << 12 | /* destination */
-			   (entry >> 49 & 0x7f) << 5 |           /* its extension, bits 8-14 */
-			   (mode == 1) << 3 |                    /* redirection hint: lowest priority */
-			   (entry >> 11 & 1) << 2,               /* logical */
+			   (entry >> 49 & 0x7f) << 5 |		 /* its extension, bits 8-14 */
+			   (mode == 1) << 3 |			 /* redirection hint: lowest priority */
+			   (entry >> 11 & 1) << 2,		 /* logical */
 		.data = (u32)((entry & 0xff) | mode << 8 | (entry >> 15 & 1) << 15 | 1 << 14),
 	};
 }
@@ -158,7 +158,7 @@ static void ioapic_access(struct device *dev, struct io *io, void *arg)
 	}
 }
 
-static const struct device_ops ioapic_device = { .name = "ioapic", .size = sizeof(struct ioapic) };
+static const struct device_ops ioapic_device = {.name = "ioapic", .size = sizeof(struct ioapic)};
 
 static int split_probe(const struct kvm *kvm)
 {
@@ -173,7 +173,8 @@ static int split_create(struct irqchip *chip)
 
 	if (!err)
 		err = kvm_enable_cap(kvm, KVM_CAP_X2APIC_API,
-				     KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK, 0);
+				     KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK,
+				     0);
 	if (err) {
 		log_error("irqchip split: KVM_ENABLE_CAP: %s", strerror(-err));
 		return err;
@@ -201,7 +202,8 @@ static int split_set_line(struct irqchip *chip, u32 line, bool level)
 	u32 bit = 1u << line;
 
 	device_lock(&io->dev);
-	/* Lines are described to the guest as active high: an entry of the other polarity sees them inverted. */
+	/* Lines are described to the guest as active high: an entry of the other polarity sees them inverted.
+	 */
 	if (level && !(io->lines & bit)) {
 		io->lines |= bit;
 		deliver(io, line);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The in-kernel irqchip: two 8259A PICs, the I/O APIC, the local APICs (KVM_CREATE_IRQCHIP, api.rst 4.24) and the
- * 8254 PIT (KVM_CREATE_PIT2, 4.71). x86 has no KVM_CREATE_DEVICE type for it; the ops are those of every chip.
+ * The in-kernel irqchip: two 8259A PICs, the I/O APIC, the local APICs (KVM_CREATE_IRQCHIP, api.rst 4.24) and
+ * the 8254 PIT (KVM_CREATE_PIT2, 4.71). x86 has no KVM_CREATE_DEVICE type for it; the ops are those of every
+ * chip.
  *
- * The kernel's own routing sends GSI n to I/O APIC pin n and, below 16, to PIC pin n as well. The same routes are
- * the head of our table, which goes down only with the first MSI.
+ * The kernel's own routing sends GSI n to I/O APIC pin n and, below 16, to PIC pin n as well. The same routes
+ * are the head of our table, which goes down only with the first MSI.
  */
 #include "layout.h"
 #include "x86.h"
@@ -26,7 +27,7 @@ static int full_probe(const struct kvm *kvm)
 
 static int full_create(struct irqchip *chip)
 {
-	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
+	struct kvm_pit_config pit = {.flags = KVM_PIT_SPEAKER_DUMMY};
 	int err = kvm_ioctl(chip->kvm->vm_fd, KVM_CREATE_IRQCHIP, NULL);
 
 	if (err < 0) {
@@ -45,7 +46,8 @@ static int full_routes(struct irqchip *chip)
 
 	for (u32 gsi = 0; gsi < X86_NR_LINES && !err; gsi++) {
 		if (gsi < 16)
-			err = irq_route_pin(chip->kvm, gsi, gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
+			err = irq_route_pin(chip->kvm, gsi,
+					    gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
 					    gsi % 8);
 		if (!err)
 			err = irq_route_pin(chip->kvm, gsi, KVM_IRQCHIP_IOAPIC, gsi);
@@ -55,7 +57,7 @@ static int full_routes(struct irqchip *chip)
 
 static int full_set_line(struct irqchip *chip, u32 line, bool level)
 {
-	struct kvm_irq_level irq = { .irq = line, .level = level };
+	struct kvm_irq_level irq = {.irq = line, .level = level};
 
 	return kvm_ioctl(chip->kvm->vm_fd, KVM_IRQ_LINE, &irq);
 }
@@ -70,7 +72,8 @@ int x86_msi_route(struct irqchip *chip, const struct msi_msg *msg, struct kvm_ir
 	entry->u.msi.address_lo = low;
 	entry->u.msi.address_hi = (u32)(msg->address >> 32);
 	entry->u.msi.data = msg->data;
-	/* Extended destination: bits 5-11 of the address are bits 8-14 of the APIC id, which KVM wants up here. */
+	/* Extended destination: bits 5-11 of the address are bits 8-14 of the APIC id, which KVM wants up
+	 * here. */
 	if (x86_of(chip->kvm)->ext_dest_id) {
 		entry->u.msi.address_hi |= (low & 0xfe0) << 3;
 		entry->u.msi.address_lo = low & ~0xfe0u;
@@ -102,16 +105,16 @@ static void walk_pic(struct state *s, struct kvm_pic_state *pic)
 
 void x86_redirection_note(struct state *s, u32 pin, u64 entry)
 {
-	static const char *const mode[8] = { "fixed", "lowest", "SMI", "3", "NMI", "INIT", "6", "ExtINT" };
+	static const char *const mode[8] = {"fixed", "lowest", "SMI", "3", "NMI", "INIT", "6", "ExtINT"};
 	char name[8];
 
 	if (!state_printing(s))
 		return;
 	snprintf(name, sizeof(name), "pin%u", pin);
-	state_note(s, name, "vector %02x %s %s %s %s dest %02x%s%s", (u32)(entry & 0xff), mode[entry >> 8 & 7],
-		   entry >> 11 & 1 ? "logical" : "physical", entry >> 15 & 1 ? "level" : "edge",
-		   entry >> 13 & 1 ? "low" : "high", (u32)(entry >> 56), entry >> 16 & 1 ? " masked" : "",
-		   entry >> 14 & 1 ? " in service" : "");
+	state_note(s, name, "vector %02x %s %s %s %s dest %02x%s%s", (u32)(entry & 0xff),
+		   mode[entry >> 8 & 7], entry >> 11 & 1 ? "logical" : "physical",
+		   entry >> 15 & 1 ? "level" : "edge", entry >> 13 & 1 ? "low" : "high", (u32)(entry >> 56),
+		   entry >> 16 & 1 ? " masked" : "", entry >> 14 & 1 ? " in service" : "");
 }
 
 static void walk_ioapic(struct state *s, struct kvm_ioapic_state *io)
@@ -134,7 +137,7 @@ static void walk_ioapic(struct state *s, struct kvm_ioapic_state *io)
 
 static int walk_chip(struct irqchip *irqchip, struct state *s, u32 id, const char *name)
 {
-	struct kvm_irqchip chip = { .chip_id = id };
+	struct kvm_irqchip chip = {.chip_id = id};
 	int err = kvm_ioctl(irqchip->kvm->vm_fd, KVM_GET_IRQCHIP, &chip);
 
 	if (err < 0)
@@ -187,7 +190,7 @@ static int walk_pit(struct irqchip *irqchip, struct state *s)
 /* A local APIC's 256-bit register, printed as the vectors that are set. */
 static void note_vectors(struct state *s, const char *name, const u8 *regs, u32 reg)
 {
-	struct buf list = { 0 };
+	struct buf list = {0};
 
 	for (u32 vector = 0; vector < 256; vector++)
 		if (regs[reg + vector / 32 * 16 + vector % 32 / 8] >> (vector % 8) & 1)
@@ -201,11 +204,24 @@ static int walk_lapic(struct vcpu *vcpu, struct state *s)
 	static const struct {
 		const char *name;
 		u32 reg;
-	} regs[] = { { "id", 0x20 },	 { "version", 0x30 },  { "tpr", 0x80 },	     { "ldr", 0xd0 },
-		     { "dfr", 0xe0 },	 { "svr", 0xf0 },      { "esr", 0x280 },     { "icr", 0x300 },
-		     { "icr2", 0x310 },	 { "lvt_timer", 0x320 }, { "lvt_thermal", 0x330 }, { "lvt_perf", 0x340 },
-		     { "lvt_lint0", 0x350 }, { "lvt_lint1", 0x360 }, { "lvt_error", 0x370 }, { "timer_initial", 0x380 },
-		     { "timer_current", 0x390 }, { "timer_divide", 0x3e0 } };
+	} regs[] = {{"id", 0x20},
+		    {"version", 0x30},
+		    {"tpr", 0x80},
+		    {"ldr", 0xd0},
+		    {"dfr", 0xe0},
+		    {"svr", 0xf0},
+		    {"esr", 0x280},
+		    {"icr", 0x300},
+		    {"icr2", 0x310},
+		    {"lvt_timer", 0x320},
+		    {"lvt_thermal", 0x330},
+		    {"lvt_perf", 0x340},
+		    {"lvt_lint0", 0x350},
+		    {"lvt_lint1", 0x360},
+		    {"lvt_error", 0x370},
+		    {"timer_initial", 0x380},
+		    {"timer_current", 0x390},
+		    {"timer_divide", 0x3e0}};
 	struct kvm_lapic_state lapic;
 	char name[24];
 	int err = kvm_ioctl(vcpu->fd, KVM_GET_LAPIC, &lapic);

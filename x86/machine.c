@@ -9,48 +9,58 @@
 #include <lkvm/boot.h>
 #include <lkvm/config.h>
 #include <lkvm/hw.h>
+#include <lkvm/pci.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const struct cli_option x86_options[] = {
-	{ .kind = OPT_GROUP, .help = "x86 options" },
-	{ .name = "irqchip", .kind = OPT_STRING, .arg = "KIND", .offset = offsetof(struct vm_config, irqchip),
-	  .help = "auto, full (PIC, I/O APIC and PIT in the kernel) or split (only the local APICs)" },
-	{ .name = "cpu", .kind = OPT_CALL, .arg = "LIST", .parse = x86_cpu_option,
-	  .help = "CPU features: host,-avx512f,+invtsc ('--cpu help' lists their names)" },
-	{ .name = "dump-acpi", .kind = OPT_STRING, .arg = "DIR", .offset = offsetof(struct vm_config, dump_acpi),
-	  .help = "Write the ACPI tables into DIR" },
-	{ .kind = OPT_END },
+	{.kind = OPT_GROUP, .help = "x86 options"},
+	{.name = "irqchip",
+	 .kind = OPT_STRING,
+	 .arg = "KIND",
+	 .offset = offsetof(struct vm_config, irqchip),
+	 .help = "auto, full (PIC, I/O APIC and PIT in the kernel) or split (only the local APICs)"},
+	{.name = "cpu",
+	 .kind = OPT_CALL,
+	 .arg = "LIST",
+	 .parse = x86_cpu_option,
+	 .help = "CPU features: host,-avx512f,+invtsc ('--cpu help' lists their names)"},
+	{.name = "dump-acpi",
+	 .kind = OPT_STRING,
+	 .arg = "DIR",
+	 .offset = offsetof(struct vm_config, dump_acpi),
+	 .help = "Write the ACPI tables into DIR"},
+	{.kind = OPT_END},
 };
 
 static const struct board_device x86_board[] = {
-	{ .ops = &serial_8250_ops, .bus = BUS_PIO, .base = 0x3f8, .line = 4, .index = 0 },
-	{ .ops = &serial_8250_ops, .bus = BUS_PIO, .base = 0x2f8, .line = 3, .index = 1 },
-	{ .ops = &serial_8250_ops, .bus = BUS_PIO, .base = 0x3e8, .line = 4, .index = 2 },
-	{ .ops = &serial_8250_ops, .bus = BUS_PIO, .base = 0x2e8, .line = 3, .index = 3 },
-	{ .ops = &rtc_mc146818_ops, .bus = BUS_PIO, .base = 0x70, .line = 8 },
-	{ .ops = &i8042_ops, .bus = BUS_PIO, .base = 0x60, .line = 1 },
-	{ .ops = &pvpanic_ops, .bus = BUS_PIO, .base = X86_PORT_PVPANIC, .line = IRQ_NONE },
-	{ .ops = &exit_ops, .bus = BUS_PIO, .base = X86_PORT_EXIT, .mmio = X86_EXIT_MMIO, .line = IRQ_NONE },
-	{ .ops = &testdev_ops, .bus = BUS_PIO, .base = 0xe0, .mmio = X86_TESTDEV_MEM, .line = IRQ_NONE },
-	{ .ops = &boot_timer_ops, .bus = BUS_PIO, .base = 0x3f0, .mmio = X86_BOOT_TIMER, .line = IRQ_NONE },
-	{ .ops = &post_port_ops, .bus = BUS_PIO, .base = 0x80, .line = IRQ_NONE },
-	{ .ops = &debugcon_ops, .bus = BUS_PIO, .base = 0xe9, .line = IRQ_NONE, .index = 0 },
-	{ .ops = &debugcon_ops, .bus = BUS_PIO, .base = 0x402, .line = IRQ_NONE, .index = 1 },
-	{ .ops = &pci_host_ops, .bus = BUS_PIO, .base = X86_PORT_PCI, .mmio = X86_ECAM, .line = IRQ_NONE },
-	{ .ops = &power_ops, .bus = BUS_PIO, .base = X86_PORT_POWER, .line = X86_IRQ_POWER },
-	{ .ops = NULL },
+	{.ops = &serial_8250_ops, .bus = BUS_PIO, .base = 0x3f8, .line = 4, .index = 0},
+	{.ops = &serial_8250_ops, .bus = BUS_PIO, .base = 0x2f8, .line = 3, .index = 1},
+	{.ops = &serial_8250_ops, .bus = BUS_PIO, .base = 0x3e8, .line = 4, .index = 2},
+	{.ops = &serial_8250_ops, .bus = BUS_PIO, .base = 0x2e8, .line = 3, .index = 3},
+	{.ops = &rtc_mc146818_ops, .bus = BUS_PIO, .base = 0x70, .line = 8},
+	{.ops = &i8042_ops, .bus = BUS_PIO, .base = 0x60, .line = 1},
+	{.ops = &pvpanic_ops, .bus = BUS_PIO, .base = X86_PORT_PVPANIC, .line = IRQ_NONE},
+	{.ops = &exit_ops, .bus = BUS_PIO, .base = X86_PORT_EXIT, .mmio = X86_EXIT_MMIO, .line = IRQ_NONE},
+	{.ops = &testdev_ops, .bus = BUS_PIO, .base = 0xe0, .mmio = X86_TESTDEV_MEM, .line = IRQ_NONE},
+	{.ops = &boot_timer_ops, .bus = BUS_PIO, .base = 0x3f0, .mmio = X86_BOOT_TIMER, .line = IRQ_NONE},
+	{.ops = &post_port_ops, .bus = BUS_PIO, .base = 0x80, .line = IRQ_NONE},
+	{.ops = &debugcon_ops, .bus = BUS_PIO, .base = 0xe9, .line = IRQ_NONE, .index = 0},
+	{.ops = &debugcon_ops, .bus = BUS_PIO, .base = 0x402, .line = IRQ_NONE, .index = 1},
+	{.ops = &pci_host_ops, .bus = BUS_PIO, .base = X86_PORT_PCI, .mmio = X86_ECAM, .line = X86_IRQ_PCI},
+	{.ops = &power_ops, .bus = BUS_PIO, .base = X86_PORT_POWER, .line = X86_IRQ_POWER},
+	{.ops = NULL},
 };
 
 static const struct kvm_cap x86_caps[] = {
-	{ KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP" },
-	{ KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID" },
-	{ KVM_CAP_IRQ_ROUTING, "KVM_CAP_IRQ_ROUTING" },
-	{ KVM_CAP_SIGNAL_MSI, "KVM_CAP_SIGNAL_MSI" },
-	{ 0, NULL },
+	{KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP"},
+	{KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID"},
+	{KVM_CAP_IRQ_ROUTING, "KVM_CAP_IRQ_ROUTING"},
+	{KVM_CAP_SIGNAL_MSI, "KVM_CAP_SIGNAL_MSI"},
+	{0, NULL},
 };
 
-static const struct irqchip_ops *const x86_irqchips[] = { &x86_irqchip_full, &x86_irqchip_split, NULL };
+static const struct irqchip_ops *const x86_irqchips[] = {&x86_irqchip_full, &x86_irqchip_split, NULL};
 
 static const struct kvm_attr_table *const x86_attr_tables[] = {
 	&x86_system_attrs,
@@ -59,7 +69,7 @@ static const struct kvm_attr_table *const x86_attr_tables[] = {
 	NULL,
 };
 
-static const char *const x86_kernel_paths[] = { "bzImage", "arch/x86/boot/bzImage", NULL };
+static const char *const x86_kernel_paths[] = {"bzImage", "arch/x86/boot/bzImage", NULL};
 
 static int x86_probe(const struct vm_config *cfg, int sys_fd, unsigned long *vm_type)
 {
@@ -121,6 +131,21 @@ static int x86_mem_layout(struct kvm *kvm)
 	return err;
 }
 
+static void x86_pci_windows(const struct kvm *kvm, struct pci_windows *win)
+{
+	const struct x86_machine *m = x86_of(kvm);
+	u64 top = 1ull << m->phys_bits;
+
+	win->io = true;
+	win->mem32.base = X86_PCI_MEM;
+	win->mem32.size = X86_PCI_MEM_END - X86_PCI_MEM;
+	/* The last quarter of what the processor can address, when RAM ends below it. */
+	if (m->phys_bits > 32 && X86_RAM_HIGH + m->high_ram <= top - top / 4) {
+		win->mem64.base = top - top / 4;
+		win->mem64.size = top / 4;
+	}
+}
+
 static int x86_power_button(struct kvm *kvm)
 {
 	struct device *dev = device_find(kvm, &power_ops, 0);
@@ -133,9 +158,9 @@ static int x86_power_button(struct kvm *kvm)
 
 static void x86_describe(const struct kvm *kvm, struct buf *out)
 {
-	static const char *const how[] = {
-		[X86_START_REAL] = "real mode", [X86_START_PROT32] = "protected mode", [X86_START_LONG64] = "long mode"
-	};
+	static const char *const how[] = {[X86_START_REAL] = "real mode",
+					  [X86_START_PROT32] = "protected mode",
+					  [X86_START_LONG64] = "long mode"};
 	const struct x86_machine *m = x86_of(kvm);
 	struct x86_e820 map[X86_E820_MAX];
 	u32 n = x86_e820(kvm, map);
@@ -146,7 +171,9 @@ static void x86_describe(const struct kvm *kvm, struct buf *out)
 	for (u32 i = 0; i < n; i++)
 		buf_printf(out, "  %012" PRIx64 "-%012" PRIx64 "  %s\n", map[i].addr,
 			   map[i].addr + map[i].size - 1,
-			   map[i].type == 1 ? "usable" : map[i].type == 3 ? "ACPI data" : "reserved");
+			   map[i].type == 1   ? "usable"
+			   : map[i].type == 3 ? "ACPI data"
+					      : "reserved");
 }
 
 static const struct machine_ops x86_machine = {
@@ -171,10 +198,11 @@ static const struct machine_ops x86_machine = {
 	.power_button = x86_power_button,
 	.describe = x86_describe,
 	.dump_acpi = x86_acpi_dump,
+	.pci_windows = x86_pci_windows,
 	.kernel_paths = x86_kernel_paths,
 	.default_params = "console=ttyS0 panic=-1",
 	.destroy = x86_destroy,
 	.pio_size = 0x10000,
 };
 
-const struct machine_ops *const machines[] = { &x86_machine, NULL };
+const struct machine_ops *const machines[] = {&x86_machine, NULL};

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The MP table, for kernels that do not speak ACPI (or are told acpi=off). Others find it too, look at the
  * floating pointer and leave it; it is written for every VM as it costs next to nothing.
@@ -14,19 +14,21 @@
 #include <assert.h>
 #include <errno.h>
 #include <lkvm/buf.h>
+#include <lkvm/device.h>
+#include <lkvm/hw.h>
+#include <lkvm/pci.h>
 #include <string.h>
 
+#define PCI_SLOTS	32
 #define MP_CPU_MAX	254 /* with 8-bit APIC ids of which 255 means all, and one for the I/O APIC */
 #define MP_FLOATING_LEN 16
 #define MP_HEADER_LEN	44
 #define MP_ENTRIES_LEN                                                                                       \
-	(8 * (2 + 1 + 15 + 32 * 4 + 2)) /* all but the processors: buses, I/O APIC, interrupts */
+	(8 * (2 + 1 + 15 + PCI_SLOTS * 4 + 2)) /* all but the processors: buses, I/O APIC, interrupts */
 
-/* The line of a PCI slot's INTA# (0) to INTD# (3), as the host bridge's _PRT has it. */
-#define PCI_INTX_LINE(slot, pin) (X86_IRQ_PCI + (((slot) + (pin)) & 7))
-
-#define LAPIC_VERSION  0x14
-#define IOAPIC_VERSION 0x11
+#define LAPIC_VERSION	     0x14
+#define IOAPIC_VERSION	     0x11
+#define IOAPIC_SPLIT_VERSION 0x20
 
 enum { MP_PROCESSOR, MP_BUS, MP_IOAPIC, MP_IO_INTERRUPT, MP_LOCAL_INTERRUPT };
 enum { MP_CPU_ENABLED = 0x1, MP_CPU_BOOT = 0x2 };
@@ -101,19 +103,31 @@ static void mp_interrupt(struct mp_table *t, u8 entry, u8 type, u8 bus, u8 irq, 
 	buf_u8(&t->out, pin);
 }
 
-static void mp_interrupts(struct mp_table *t, u8 ioapic, bool pic)
+/* A PCI source's irq is its slot and its pin, INTA# being 0; nothing where the board wires no lines to PCI.
+ */
+static void mp_pci_interrupts(struct mp_table *t, const struct kvm *kvm, u8 ioapic)
 {
-	/* ISA lines are pins of the same number; the PIT's is on pin 2, where a PC's cascade is. */
-	for (u8 irq = 0; irq < 16; irq++)
-		if (irq != 2 && (irq || pic))
-			mp_interrupt(t, MP_IO_INTERRUPT, MP_INT, BUS_ID_ISA, irq, ioapic, irq ? irq : 2);
+	const struct device *dev;
+	u32 line = IRQ_NONE;
 
-	/* A PCI source's irq is its slot and its pin, INTA# being 0. */
-	for (u8 slot = 0; slot < 32; slot++)
+	list_for_each (dev, &kvm->devices, link)
+		if (dev->ops == &pci_host_ops)
+			line = dev->board->line;
+	if (line == IRQ_NONE)
+		return;
+	for (u8 slot = 0; slot < PCI_SLOTS; slot++)
 		for (u8 pin = 0; pin < 4; pin++)
 			mp_interrupt(t, MP_IO_INTERRUPT, MP_INT, BUS_ID_PCI, (u8)(slot << 2 | pin), ioapic,
-				     (u8)PCI_INTX_LINE(slot, pin));
+				     (u8)(line + pci_intx_line(PCI_DEVFN(slot, 0), pin + 1)));
+}
 
+static void mp_interrupts(struct mp_table *t, const struct kvm *kvm, u8 ioapic, bool pic)
+{
+	/* ISA lines are pins of the same number, as in the MADT; line 2 is the cascade of the two PICs. */
+	for (u8 irq = 0; irq < 16; irq++)
+		if (irq != 2 && (irq || pic))
+			mp_interrupt(t, MP_IO_INTERRUPT, MP_INT, BUS_ID_ISA, irq, ioapic, irq);
+	mp_pci_interrupts(t, kvm, ioapic);
 	if (pic)
 		mp_interrupt(t, MP_LOCAL_INTERRUPT, MP_EXTINT, BUS_ID_ISA, 0, 0xff, 0);
 	mp_interrupt(t, MP_LOCAL_INTERRUPT, MP_NMI, BUS_ID_ISA, 0, 0xff, 1);
@@ -191,10 +205,10 @@ int x86_mptable_write(struct kvm *kvm)
 	mp_bus(&t, BUS_ID_ISA, "ISA   ");
 	mp_entry(&t, MP_IOAPIC);
 	buf_u8(&t.out, ioapic);
-	buf_u8(&t.out, IOAPIC_VERSION);
+	buf_u8(&t.out, pic ? IOAPIC_VERSION : IOAPIC_SPLIT_VERSION);
 	buf_u8(&t.out, 1); /* enabled */
 	buf_le32(&t.out, (u32)X86_IOAPIC);
-	mp_interrupts(&t, ioapic, pic);
+	mp_interrupts(&t, kvm, ioapic, pic);
 
 	r = t.out.err;
 	if (!r) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An x86 vCPU's registers: as text for people (a crash, SIGUSR1, `lkvm debug`), and as a state walk. The vCPU is
- * parked, or it is its own thread that asks.
+ * An x86 vCPU's registers: as text for people (a crash, SIGUSR1, `lkvm debug`), and as a state walk. The vCPU
+ * is parked, or it is its own thread that asks.
  */
 #include "x86.h"
 #include <errno.h>
@@ -13,9 +13,11 @@
 
 static void dump_segment(struct buf *out, const char *name, const struct kvm_segment *s)
 {
-	buf_printf(out, "  %s  %04x  base %016" PRIx64 "  limit %08x  type %x s %u dpl %u p %u avl %u l %u db %u g %u\n",
-		   name, s->selector, (u64)s->base, s->limit, s->type, s->s, s->dpl, s->present, s->avl, s->l, s->db,
-		   s->g);
+	buf_printf(out,
+		   "  %s  %04x  base %016" PRIx64
+		   "  limit %08x  type %x s %u dpl %u p %u avl %u l %u db %u g %u\n",
+		   name, s->selector, (u64)s->base, s->limit, s->type, s->s, s->dpl, s->present, s->avl, s->l,
+		   s->db, s->g);
 }
 
 /* The bytes around the instruction pointer, the one at it in brackets; absent ones are left out. */
@@ -26,7 +28,7 @@ static void dump_code(struct vcpu *vcpu, struct buf *out, u64 linear)
 
 	buf_printf(out, "  code");
 	for (; at < linear + CODE_AFTER; at++) {
-		struct kvm_translation tr = { .linear_address = at };
+		struct kvm_translation tr = {.linear_address = at};
 		u8 byte;
 
 		if (kvm_ioctl(vcpu->fd, KVM_TRANSLATE, &tr) < 0 || !tr.valid ||
@@ -43,7 +45,8 @@ static void dump_emulation_failure(const struct kvm_run *run, struct buf *out)
 	u32 size;
 
 	if (run->exit_reason != KVM_EXIT_INTERNAL_ERROR ||
-	    run->emulation_failure.suberror != KVM_INTERNAL_ERROR_EMULATION || run->emulation_failure.ndata < 1 ||
+	    run->emulation_failure.suberror != KVM_INTERNAL_ERROR_EMULATION ||
+	    run->emulation_failure.ndata < 1 ||
 	    !(run->emulation_failure.flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES))
 		return;
 	size = run->emulation_failure.insn_size;
@@ -71,12 +74,12 @@ void x86_vcpu_dump(struct vcpu *vcpu, struct buf *out)
 		   "  rsi %016" PRIx64 "  rdi %016" PRIx64 "  rbp %016" PRIx64 "  r8  %016" PRIx64 "\n"
 		   "  r9  %016" PRIx64 "  r10 %016" PRIx64 "  r11 %016" PRIx64 "  r12 %016" PRIx64 "\n"
 		   "  r13 %016" PRIx64 "  r14 %016" PRIx64 "  r15 %016" PRIx64 "\n",
-		   (u64)r.rip, (u64)r.rsp, (u64)r.rflags, (u64)r.rax, (u64)r.rbx, (u64)r.rcx, (u64)r.rdx, (u64)r.rsi,
-		   (u64)r.rdi, (u64)r.rbp, (u64)r.r8, (u64)r.r9, (u64)r.r10, (u64)r.r11, (u64)r.r12, (u64)r.r13,
-		   (u64)r.r14, (u64)r.r15);
+		   (u64)r.rip, (u64)r.rsp, (u64)r.rflags, (u64)r.rax, (u64)r.rbx, (u64)r.rcx, (u64)r.rdx,
+		   (u64)r.rsi, (u64)r.rdi, (u64)r.rbp, (u64)r.r8, (u64)r.r9, (u64)r.r10, (u64)r.r11,
+		   (u64)r.r12, (u64)r.r13, (u64)r.r14, (u64)r.r15);
 	buf_printf(out,
-		   "  cr0 %08" PRIx64 "  cr2 %016" PRIx64 "  cr3 %016" PRIx64 "  cr4 %08" PRIx64 "  cr8 %" PRIx64
-		   "  efer %" PRIx64 "  apic base %" PRIx64 "\n",
+		   "  cr0 %08" PRIx64 "  cr2 %016" PRIx64 "  cr3 %016" PRIx64 "  cr4 %08" PRIx64
+		   "  cr8 %" PRIx64 "  efer %" PRIx64 "  apic base %" PRIx64 "\n",
 		   (u64)s.cr0, (u64)s.cr2, (u64)s.cr3, (u64)s.cr4, (u64)s.cr8, (u64)s.efer, (u64)s.apic_base);
 	dump_segment(out, "cs", &s.cs);
 	dump_segment(out, "ss", &s.ss);
@@ -116,8 +119,8 @@ static void state_segment(struct state *st, const char *name, struct kvm_segment
 
 static void walk_regs(struct state *st, struct kvm_regs *r)
 {
-	static const char *const names[] = { "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rsp", "rbp", "r8",
-					     "r9",  "r10", "r11", "r12", "r13", "r14", "r15", "rip", "rflags" };
+	static const char *const names[] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rsp", "rbp", "r8",
+					    "r9",  "r10", "r11", "r12", "r13", "r14", "r15", "rip", "rflags"};
 	u64 value[ARRAY_SIZE(names)];
 
 	/* struct kvm_regs is these eighteen, in this order. */
@@ -133,9 +136,15 @@ static void walk_sregs(struct state *st, struct kvm_sregs *s)
 	struct {
 		const char *name;
 		__u64 *v;
-	} control[] = { { "cr0", &s->cr0 }, { "cr2", &s->cr2 },   { "cr3", &s->cr3 },
-			{ "cr4", &s->cr4 }, { "cr8", &s->cr8 },   { "efer", &s->efer },
-			{ "apic_base", &s->apic_base }, { "gdt_base", &s->gdt.base }, { "idt_base", &s->idt.base } };
+	} control[] = {{"cr0", &s->cr0},
+		       {"cr2", &s->cr2},
+		       {"cr3", &s->cr3},
+		       {"cr4", &s->cr4},
+		       {"cr8", &s->cr8},
+		       {"efer", &s->efer},
+		       {"apic_base", &s->apic_base},
+		       {"gdt_base", &s->gdt.base},
+		       {"idt_base", &s->idt.base}};
 
 	for (u32 i = 0; i < ARRAY_SIZE(control); i++) {
 		u64 v = *control[i].v;
@@ -158,9 +167,9 @@ static void walk_sregs(struct state *st, struct kvm_sregs *s)
 /* General and system registers and the run state. */
 int x86_vcpu_state(struct vcpu *vcpu, struct state *st)
 {
-	struct kvm_regs regs = { 0 };
-	struct kvm_sregs sregs = { 0 };
-	struct kvm_mp_state mp = { 0 };
+	struct kvm_regs regs = {0};
+	struct kvm_sregs sregs = {0};
+	struct kvm_mp_state mp = {0};
 	int err = kvm_ioctl(vcpu->fd, KVM_GET_REGS, &regs);
 
 	if (err >= 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An x86 vCPU: its CPUID and model-specific registers when it is made, its registers for the start that the boot
- * protocol asks for, and the exits that only x86 has. SDM volume 3A, chapters 3, 9 and 11.
+ * An x86 vCPU: its CPUID and model-specific registers when it is made, its registers for the start that the
+ * boot protocol asks for, and the exits that only x86 has. SDM volume 3A, chapters 3, 9 and 11.
  */
 #include "layout.h"
 #include "x86.h"
@@ -15,22 +15,24 @@
 #define MSR_MTRR_DEF_TYPE     0x2ff
 #define MTRR_ENABLE_WRITEBACK 0x806
 
-#define CR0_PE   0x1ull
-#define CR0_ET   0x10ull
-#define CR0_PG   0x80000000ull
-#define CR4_PAE  0x20ull
+#define CR0_PE	 0x1ull
+#define CR0_ET	 0x10ull
+#define CR0_PG	 0x80000000ull
+#define CR4_PAE	 0x20ull
 #define EFER_LME 0x100ull
 #define EFER_LMA 0x400ull
 
-#define APIC_LVT0        0x350
-#define APIC_LVT1        0x360
-#define APIC_MODE_NMI    0x400u
+#define APIC_BASE_X2APIC 0x400ull
+#define APIC_BASE_ENABLE 0x800ull
+#define APIC_LVT0	 0x350
+#define APIC_LVT1	 0x360
+#define APIC_MODE_NMI	 0x400u
 #define APIC_MODE_EXTINT 0x700u
 
 /* GDT slots of the boot GDT: __BOOT_CS and __BOOT_DS of the Linux boot protocol. */
 #define SEL_CODE 0x10
 #define SEL_DATA 0x18
-#define SEL_TSS  0x20
+#define SEL_TSS	 0x20
 
 u32 x86_vcpu_id(const struct kvm *kvm, u32 index)
 {
@@ -44,15 +46,17 @@ static int set_msrs(struct vcpu *vcpu)
 		struct kvm_msr_entry entry[2];
 	} msrs = {
 		.info.nmsrs = 2,
-		.entry = { { .index = MSR_IA32_MISC_ENABLE, .data = MISC_FAST_STRINGS },
-			   /* Memory is write-back by default: Linux complains of firmware that leaves MTRRs off. */
-			   { .index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE_WRITEBACK } },
+		.entry = {{.index = MSR_IA32_MISC_ENABLE, .data = MISC_FAST_STRINGS},
+			  /* Memory is write-back by default: Linux complains of firmware that leaves MTRRs
+			     off. */
+			  {.index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE_WRITEBACK}},
 	};
 	int done = kvm_ioctl(vcpu->fd, KVM_SET_MSRS, &msrs);
 
 	if (done == 2)
 		return 0;
-	log_error("vcpu %u: KVM_SET_MSRS: %s", vcpu->index, done < 0 ? strerror(-done) : "a register is unknown");
+	log_error("vcpu %u: KVM_SET_MSRS: %s", vcpu->index,
+		  done < 0 ? strerror(-done) : "a register is unknown");
 	return done < 0 ? done : -EINVAL;
 }
 
@@ -103,12 +107,19 @@ void x86_vcpu_free(struct vcpu *vcpu)
 
 static struct kvm_segment segment(u16 selector, u64 base, u32 limit, u8 type, bool s, bool db, bool l, bool g)
 {
-	return (struct kvm_segment){
-		.selector = selector, .base = base, .limit = limit, .type = type, .present = 1, .s = s, .db = db, .l = l, .g = g
-	};
+	return (struct kvm_segment){.selector = selector,
+				    .base = base,
+				    .limit = limit,
+				    .type = type,
+				    .present = 1,
+				    .s = s,
+				    .db = db,
+				    .l = l,
+				    .g = g};
 }
 
-static void set_segments(struct kvm_sregs *sregs, const struct kvm_segment *code, const struct kvm_segment *data)
+static void set_segments(struct kvm_sregs *sregs, const struct kvm_segment *code,
+			 const struct kvm_segment *data)
 {
 	sregs->cs = *code;
 	sregs->ds = sregs->es = sregs->fs = sregs->gs = sregs->ss = *data;
@@ -143,19 +154,43 @@ static void start_flat(struct kvm_sregs *sregs, bool long_mode)
 	}
 }
 
+/*
+ * Where some APIC id does not fit into 8 bits, firmware switches every local APIC to x2APIC mode before it
+ * hands over: Linux ignores such processors otherwise. SDM volume 3A, 11.12.1.
+ */
+static int enable_x2apic(struct vcpu *vcpu)
+{
+	struct kvm_sregs sregs;
+	int err = kvm_ioctl(vcpu->fd, KVM_GET_SREGS, &sregs);
+
+	if (err >= 0) {
+		sregs.apic_base |= APIC_BASE_ENABLE | APIC_BASE_X2APIC;
+		err = kvm_ioctl(vcpu->fd, KVM_SET_SREGS, &sregs);
+	}
+	if (err < 0)
+		log_error("vcpu %u: cannot switch its local APIC to x2APIC mode: %s", vcpu->index,
+			  strerror(-err));
+	return err < 0 ? err : 0;
+}
+
 int x86_vcpu_reset(struct vcpu *vcpu)
 {
 	const struct x86_start *start = &x86_of(vcpu->kvm)->start;
-	struct kvm_regs regs = {
-		.rflags = 2, .rip = start->ip, .rsp = start->sp, .rax = start->ax, .rbx = start->bx, .rsi = start->si
-	};
+	struct kvm_regs regs = {.rflags = 2,
+				.rip = start->ip,
+				.rsp = start->sp,
+				.rax = start->ax,
+				.rbx = start->bx,
+				.rsi = start->si};
 	struct kvm_sregs sregs;
 	int err;
 
 	/* The others wait for INIT and SIPI, as KVM makes them. */
 	if (vcpu->index)
-		return 0;
+		return x86_of(vcpu->kvm)->x2apic_ids ? enable_x2apic(vcpu) : 0;
 	err = set_lints(vcpu);
+	if (!err && x86_of(vcpu->kvm)->x2apic_ids)
+		err = enable_x2apic(vcpu);
 	if (err)
 		return err;
 	err = kvm_ioctl(vcpu->fd, KVM_GET_SREGS, &sregs);
@@ -169,7 +204,7 @@ int x86_vcpu_reset(struct vcpu *vcpu)
 	if (err >= 0)
 		err = kvm_ioctl(vcpu->fd, KVM_SET_REGS, &regs);
 	if (err >= 0 && vcpu->kvm->cfg->debug_single_step) {
-		struct kvm_guest_debug debug = { .control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP };
+		struct kvm_guest_debug debug = {.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP};
 
 		err = kvm_ioctl(vcpu->fd, KVM_SET_GUEST_DEBUG, &debug);
 	}
@@ -182,7 +217,7 @@ int x86_vcpu_reset(struct vcpu *vcpu)
 
 static void single_step(struct vcpu *vcpu)
 {
-	struct buf out = { 0 };
+	struct buf out = {0};
 
 	x86_vcpu_dump(vcpu, &out);
 	log_print(NULL, LOG_WARN, "vcpu %u: step at 0x%" PRIx64 "\n%s", vcpu->index,

@@ -55,8 +55,8 @@ struct bus {
  * Claims [base, base + len) for dev. Only before the `run` step, from the main thread. -EBUSY after one
  * logged line naming both owners when it overlaps another region or (MMIO) RAM; -ENOMEM.
  */
-int __must_check bus_map(struct device *dev, enum bus_id bus, u64 base, u64 len, io_fn fn, void *arg,
-			 u32 flags);
+int __must_check
+bus_map(struct device *dev, enum bus_id bus, u64 base, u64 len, io_fn fn, void *arg, u32 flags);
 void bus_freeze(struct kvm *kvm);
 void bus_destroy(struct kvm *kvm);
 
@@ -65,8 +65,7 @@ void bus_destroy(struct kvm *kvm);
  * reads give all ones, unclaimed writes vanish; both are printed with --debug-ioport and --debug-mmio.
  * Returns false when no byte of it was claimed. On any thread that holds no device lock.
  */
-bool bus_access(struct kvm *kvm, struct vcpu *vcpu, enum bus_id bus, u64 addr, u8 *data, u32 len,
-		bool write);
+bool bus_access(struct kvm *kvm, struct vcpu *vcpu, enum bus_id bus, u64 addr, u8 *data, u32 len, bool write);
 /* The region that holds addr, or NULL; for --dry-run and tests. */
 const struct bus_region *bus_find(const struct bus *bus, u64 addr);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Consoles: between a guest's serial port (or virtio console) and a host terminal, with flow control both ways,
- * so that neither a paste nor a slow reader loses a byte.
+ * Consoles: between a guest's serial port (or virtio console) and a host terminal, with flow control both
+ * ways, so that neither a paste nor a slow reader loses a byte.
  *
- * Console 0 is lkvm's own stdin and stdout; --tty N gives console N a pseudo-terminal; any other console has no
- * host side: its output vanishes and it never gets input.
+ * Console 0 is lkvm's own stdin and stdout; --tty N gives console N a pseudo-terminal; any other console has
+ * no host side: its output vanishes and it never gets input.
  *
  * The device's lock comes before the console's own; the console calls its client with no lock held.
  */
@@ -29,14 +29,17 @@ struct console_client {
 };
 
 /* Part of the `devices` step, before any device: opens the host sides. Undone by consoles_destroy(). */
-int __must_check consoles_create(struct kvm *kvm);
+int __must_check
+consoles_create(struct kvm *kvm);
 /* Part of the `run` step: raw mode, input starts flowing. */
-int __must_check consoles_start(struct kvm *kvm);
+int __must_check
+consoles_start(struct kvm *kvm);
 void consoles_destroy(struct kvm *kvm); /* flushes what is still buffered, for 1 s at the most */
 
 /* Attaches dev to console `index`; one client each: -EBUSY. index >= CONSOLE_MAX: -EINVAL. */
-int __must_check console_attach(struct kvm *kvm, u32 index, struct device *dev,
-				const struct console_client *client, struct console **out);
+int __must_check
+console_attach(struct kvm *kvm, u32 index, struct device *dev, const struct console_client *client,
+	       struct console **out);
 void console_detach(struct console *con);
 /* Takes as many of len bytes as there is room for, and returns how many. Any thread. Never blocks. */
 size_t console_write(struct console *con, const u8 *data, size_t len);

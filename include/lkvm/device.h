@@ -24,7 +24,7 @@ struct state;
 
 struct device_ops {
 	const char *name;
-	size_t size;              /* of the container */
+	size_t size;		  /* of the container */
 	struct cli_option option; /* name NULL: no option of its own; kind OPT_FLAG or OPT_STRING */
 	/* Turns the option's argument into *params (malloc'd, freed by device.c); may be NULL for a flag. */
 	int (*parse)(const char *arg, void **params);
@@ -56,7 +56,7 @@ struct device {
 	const struct device_ops *ops;
 	struct kvm *kvm;
 	const struct board_device *board; /* NULL for a device made by an option alone */
-	char name[24];                    /* "serial0"; unique in the VM */
+	char name[24];			  /* "serial0"; unique in the VM */
 	/*
 	 * Guards all that the device's accesses and callbacks share. Recursive taking is a bug.
 	 * Order: pause, dev, pci, irq.
@@ -76,8 +76,10 @@ struct device_request {
 };
 
 /* The `devices` step: board first, then requests. On failure everything made so far is destroyed. */
-int __must_check devices_create(struct kvm *kvm);
-int __must_check devices_start(struct kvm *kvm);
+int __must_check
+devices_create(struct kvm *kvm);
+int __must_check
+devices_start(struct kvm *kvm);
 void devices_stop(struct kvm *kvm);
 void devices_destroy(struct kvm *kvm); /* reverse order */
 /* The first device of that ops with that board index, or NULL. */

@@ -32,14 +32,17 @@ struct event_loop {
 	bool stop;
 };
 
-int __must_check event_init(struct event_loop *loop);
+int __must_check
+event_init(struct event_loop *loop);
 void event_destroy(struct event_loop *loop);
 /* events: EPOLLIN, EPOLLOUT ... fd, fn and arg of src are filled in by the caller. 0 or -errno, silent. */
-int __must_check event_add(struct event_loop *loop, struct event_source *src, u32 events);
+int __must_check
+event_add(struct event_loop *loop, struct event_source *src, u32 events);
 int event_modify(struct event_loop *loop, struct event_source *src, u32 events);
 void event_del(struct event_loop *loop, struct event_source *src);
 /* Runs until event_stop(). */
-int __must_check event_run(struct event_loop *loop);
+int __must_check
+event_run(struct event_loop *loop);
 /* From any thread (async-signal-safe too). */
 void event_stop(struct event_loop *loop);
 
@@ -49,8 +52,9 @@ struct event_timer {
 	void (*fn)(struct event_timer *timer);
 	void *arg;
 };
-int __must_check event_timer_init(struct event_loop *loop, struct event_timer *timer,
-				  void (*fn)(struct event_timer *), void *arg);
+int __must_check
+event_timer_init(struct event_loop *loop, struct event_timer *timer, void (*fn)(struct event_timer *),
+		 void *arg);
 /* first_ns 0 disarms; period_ns 0: once. Any thread. */
 void event_timer_set(struct event_timer *timer, u64 first_ns, u64 period_ns);
 void event_timer_destroy(struct event_loop *loop, struct event_timer *timer);

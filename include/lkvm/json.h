@@ -15,7 +15,7 @@ struct json {
 	bool comma;
 };
 void json_begin(struct json *j, const char *key, char bracket); /* '{' or '[' */
-void json_end(struct json *j, char bracket);                    /* '}' or ']' */
+void json_end(struct json *j, char bracket);			/* '}' or ']' */
 void json_str(struct json *j, const char *key, const char *val);
 void json_u64(struct json *j, const char *key, u64 val);
 void json_s64(struct json *j, const char *key, s64 val);
@@ -33,16 +33,18 @@ struct json_value {
 	enum json_type type;
 	bool boolean;
 	double number;
-	const char *string;              /* JSON_STRING */
-	const char *key;                 /* inside an object, else NULL */
+	const char *string;		 /* JSON_STRING */
+	const char *key;		 /* inside an object, else NULL */
 	struct json_value *child, *next; /* first child of an array or object; next sibling */
 };
 /*
- * 0, -EBADMSG, -ENOMEM. *out is freed by json_free. Not JSON here: bytes after the value, more than JSON_MAX_DEPTH
- * open brackets, text that is not UTF-8, a NUL or half a surrogate pair in a string, a number beyond a double.
+ * 0, -EBADMSG, -ENOMEM. *out is freed by json_free. Not JSON here: bytes after the value, more than
+ * JSON_MAX_DEPTH open brackets, text that is not UTF-8, a NUL or half a surrogate pair in a string, a number
+ * beyond a double.
  */
 #define JSON_MAX_DEPTH 16
-int __must_check json_parse(const char *text, size_t len, struct json_value **out);
+int __must_check
+json_parse(const char *text, size_t len, struct json_value **out);
 void json_free(struct json_value *v);
 /* NULL when obj is no object or has no such key. */
 const struct json_value *json_get(const struct json_value *obj, const char *key);

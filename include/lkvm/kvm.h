@@ -53,10 +53,10 @@ struct kvm {
 	const struct vm_config *cfg;
 	const struct machine_ops *machine;
 	const struct log *log; /* &cfg->log */
-	void *arch;            /* the machine's own */
+	void *arch;	       /* the machine's own */
 
-	int sys_fd, vm_fd;   /* -1 when closed */
-	u32 run_size;        /* bytes of a vCPU's kvm_run mapping */
+	int sys_fd, vm_fd; /* -1 when closed */
+	u32 run_size;	   /* bytes of a vCPU's kvm_run mapping */
 	struct guest_mem mem;
 	u32 nr_slots;
 	struct irqchip irqchip;
@@ -75,13 +75,13 @@ struct kvm {
 	u32 steps_up; /* how many entries of the step table are up */
 
 	/* How it ends. */
-	_Atomic u32 end;      /* enum vm_end */
+	_Atomic u32 end; /* enum vm_end */
 	_Atomic int end_code;
 	_Atomic bool panicked; /* pvpanic spoke: whatever ends the VM now, it was a panic */
 	struct event_timer timeout, panic_grace;
 	struct event_source signals;
 	sigset_t old_mask; /* the main thread's signal mask before */
-	u64 start_ns; /* CLOCK_MONOTONIC when the process started, for the boot timer */
+	u64 start_ns;	   /* CLOCK_MONOTONIC when the process started, for the boot timer */
 };
 
 /*
@@ -91,7 +91,8 @@ struct kvm {
 int kvm_session(const struct vm_config *cfg);
 
 /* The steps apart, for tests: up to and without `run`; kvm_down() walks back whatever is up. */
-int __must_check kvm_up(struct kvm *kvm, const struct vm_config *cfg, const char *last_step);
+int __must_check
+kvm_up(struct kvm *kvm, const struct vm_config *cfg, const char *last_step);
 void kvm_down(struct kvm *kvm);
 
 /* Ends the VM: records why (the first reason wins) and wakes the main thread. Any thread; returns at once. */
@@ -102,11 +103,13 @@ int kvm_exit_status(const struct kvm *kvm);
 /* Text for --dry-run and --debug: memory map, buses, lines, devices (describe.c). */
 void kvm_describe(struct kvm *kvm, struct buf *out);
 /* --dump-acpi: writes the tables into cfg->dump_acpi. -errno after one logged line. */
-int __must_check kvm_dump_acpi(struct kvm *kvm);
+int __must_check
+kvm_dump_acpi(struct kvm *kvm);
 /* KVM_CHECK_EXTENSION on the VM (or the system before there is one): > 0 when there, else 0. */
 int kvm_cap(const struct kvm *kvm, u32 cap);
 /* KVM_ENABLE_CAP on the VM. */
-int __must_check kvm_enable_cap(struct kvm *kvm, u32 cap, u64 arg0, u64 arg1);
+int __must_check
+kvm_enable_cap(struct kvm *kvm, u32 cap, u64 arg0, u64 arg1);
 
 /*
  * Coalesced I/O (coalesced.c): writes to a range that the kernel queues in a ring instead of leaving KVM_RUN.
@@ -114,10 +117,12 @@ int __must_check kvm_enable_cap(struct kvm *kvm, u32 cap, u64 arg0, u64 arg1);
  * so no write is ever later than COALESCED_MAX_DELAY_MS.
  */
 #define COALESCED_MAX_DELAY_MS 10
-int __must_check coalesced_init(struct kvm *kvm);
+int __must_check
+coalesced_init(struct kvm *kvm);
 void coalesced_destroy(struct kvm *kvm);
 /* -ENOTSUP where KVM cannot. Any thread that holds no bus device's lock ... or the one asking for itself. */
-int __must_check coalesced_add(struct kvm *kvm, enum bus_id bus, u64 addr, u32 len);
+int __must_check
+coalesced_add(struct kvm *kvm, enum bus_id bus, u64 addr, u32 len);
 void coalesced_remove(struct kvm *kvm, enum bus_id bus, u64 addr, u32 len);
 void coalesced_drain(struct kvm *kvm);
 

@@ -35,11 +35,11 @@ static inline void list_del(struct list *item)
 }
 
 #define list_entry(ptr, type, member) container_of(ptr, type, member)
-#define list_for_each(pos, head, member)                                                           \
-	for (pos = list_entry((head)->next, __typeof__(*pos), member); &pos->member != (head);     \
+#define list_for_each(pos, head, member)                                                                     \
+	for (pos = list_entry((head)->next, __typeof__(*pos), member); &pos->member != (head);               \
 	     pos = list_entry(pos->member.next, __typeof__(*pos), member))
-#define list_for_each_reverse(pos, head, member)                                                   \
-	for (pos = list_entry((head)->prev, __typeof__(*pos), member); &pos->member != (head);     \
+#define list_for_each_reverse(pos, head, member)                                                             \
+	for (pos = list_entry((head)->prev, __typeof__(*pos), member); &pos->member != (head);               \
 	     pos = list_entry(pos->member.prev, __typeof__(*pos), member))
 
 #endif

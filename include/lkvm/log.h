@@ -21,13 +21,14 @@ struct log {
 /* log may be NULL: then everything up to LOG_WARN is printed. */
 void log_print(const struct log *log, enum log_level level, const char *fmt, ...) __printf(3, 4);
 
-#define log_error(...) log_print(NULL, LOG_ERROR, __VA_ARGS__)
-#define log_warn(log, ...) log_print(log, LOG_WARN, __VA_ARGS__)
-#define log_info(log, ...) log_print(log, LOG_INFO, __VA_ARGS__)
+#define log_error(...)	    log_print(NULL, LOG_ERROR, __VA_ARGS__)
+#define log_warn(log, ...)  log_print(log, LOG_WARN, __VA_ARGS__)
+#define log_info(log, ...)  log_print(log, LOG_INFO, __VA_ARGS__)
 #define log_debug(log, ...) log_print(log, LOG_DEBUG, __VA_ARGS__)
 
 /* "error", "warning", "info" or "debug"; -EINVAL for any other word. */
-int __must_check log_level_parse(const char *word, enum log_level *level);
+int __must_check
+log_level_parse(const char *word, enum log_level *level);
 
 /*
  * For messages that a guest can provoke: true for the first 10 in each 5 seconds, and then not again.

@@ -22,19 +22,19 @@ struct kvm_cap {
 };
 
 struct machine_ops {
-	const char *name;                 /* "x86" */
+	const char *name;		  /* "x86" */
 	const struct cli_option *options; /* its own, into struct vm_config; or NULL */
 	/* Whether this host's KVM can run it: 0 and *vm_type for KVM_CREATE_VM, or -errno. */
 	int (*probe)(const struct vm_config *cfg, int sys_fd, unsigned long *vm_type);
-	const struct irqchip_ops *const *irqchips;       /* best first, NULL at the end */
-	const struct board_device *board;                /* ops NULL at the end */
-	const struct kvm_cap *required_caps;             /* name NULL at the end */
+	const struct irqchip_ops *const *irqchips;	 /* best first, NULL at the end */
+	const struct board_device *board;		 /* ops NULL at the end */
+	const struct kvm_cap *required_caps;		 /* name NULL at the end */
 	const struct kvm_attr_table *const *attr_tables; /* every table its code uses; NULL at the end */
-	int (*vm_init)(struct kvm *kvm);                 /* right after KVM_CREATE_VM; may be NULL */
-	int (*mem_layout)(struct kvm *kvm);              /* calls mem_add_ram() */
-	int (*vcpu_init)(struct vcpu *vcpu);             /* fd and run are there */
-	void (*vcpu_free)(struct vcpu *vcpu);            /* vcpu->arch; also after a failed vcpu_init */
-	int (*vcpu_reset)(struct vcpu *vcpu);            /* registers for its start, after boot() */
+	int (*vm_init)(struct kvm *kvm);		 /* right after KVM_CREATE_VM; may be NULL */
+	int (*mem_layout)(struct kvm *kvm);		 /* calls mem_add_ram() */
+	int (*vcpu_init)(struct vcpu *vcpu);		 /* fd and run are there */
+	void (*vcpu_free)(struct vcpu *vcpu);		 /* vcpu->arch; also after a failed vcpu_init */
+	int (*vcpu_reset)(struct vcpu *vcpu);		 /* registers for its start, after boot() */
 	/* An exit that the core does not know: 1 handled, 0 not known, -errno: the VM cannot go on. */
 	int (*vcpu_exit)(struct vcpu *vcpu);
 	void (*vcpu_dump)(struct vcpu *vcpu, struct buf *out); /* parked or crashed */
@@ -44,13 +44,14 @@ struct machine_ops {
 	u32 (*vcpu_id)(const struct kvm *kvm, u32 index);
 	/* Loads the opened image, places tables and initrd, records the start state. */
 	int (*boot)(struct kvm *kvm, struct boot_image *img);
-	int (*power_button)(struct kvm *kvm); /* -ENOTSUP when the board has none */
+	int (*power_button)(struct kvm *kvm);			  /* -ENOTSUP when the board has none */
 	void (*describe)(const struct kvm *kvm, struct buf *out); /* for --dry-run: what only it knows */
 	int (*dump_acpi)(const struct kvm *kvm, int dirfd);
-	const char *const *kernel_paths; /* where `run` looks when there is no -k, in order; NULL at the end */
-	const char *default_params;      /* kernel command line unless --nodefaults */
+	const char *const
+		*kernel_paths;	    /* where `run` looks when there is no -k, in order; NULL at the end */
+	const char *default_params; /* kernel command line unless --nodefaults */
 	void (*destroy)(struct kvm *kvm); /* kvm->arch */
-	u64 pio_size;                    /* 0x10000 where there is a port bus; else 0 */
+	u64 pio_size;			  /* 0x10000 where there is a port bus; else 0 */
 	/* What the PCI host bridge may hand out (pci.h); NULL on a board that has none. */
 	void (*pci_windows)(const struct kvm *kvm, struct pci_windows *win);
 };

@@ -21,11 +21,11 @@ struct kvm;
 struct pci_bus;
 struct state;
 
-#define PCI_MAX_FUNCTIONS 256
-#define PCI_INTX_LINES    8 /* pins INTA to INTD of all devices share so many lines, in turns */
+#define PCI_MAX_FUNCTIONS	  256
+#define PCI_INTX_LINES		  8 /* pins INTA to INTD of all devices share so many lines, in turns */
 #define PCI_DEVFN(slot, function) ((u8)((slot) << 3 | (function)))
-#define PCI_SLOT(devfn)           ((devfn) >> 3)
-#define PCI_ANY_SLOT              (-1)
+#define PCI_SLOT(devfn)		  ((devfn) >> 3)
+#define PCI_ANY_SLOT		  (-1)
 
 /* What a function is, for pci_function_init(). */
 struct pci_ident {
@@ -73,7 +73,8 @@ void pci_function_init(struct pci_function *fn, struct device *dev, const struct
  * Puts fn on the bus: function 0 of the first free slot from 1 up for PCI_ANY_SLOT, else at that devfn. 0,
  * -EBUSY (taken), -ENOSPC, -EINVAL. Only while the VM is built.
  */
-int __must_check pci_register(struct pci_bus *bus, struct pci_function *fn, int devfn);
+int __must_check
+pci_register(struct pci_bus *bus, struct pci_function *fn, int devfn);
 void pci_unregister(struct pci_function *fn);
 /* Configuration space as after power-on. */
 void pci_function_reset(struct pci_function *fn);
@@ -81,8 +82,8 @@ void pci_function_reset(struct pci_function *fn);
 void pci_function_state(struct pci_function *fn, struct state *s);
 
 /*
- * The guest's accesses: len bytes at reg, any length and alignment. What no function or no register answers to
- * is left in data as it came (all ones), or goes nowhere. Any thread.
+ * The guest's accesses: len bytes at reg, any length and alignment. What no function or no register answers
+ * to is left in data as it came (all ones), or goes nowhere. Any thread.
  */
 void pci_config_read(struct pci_bus *bus, u8 devfn, u32 reg, u8 *data, u32 len);
 void pci_config_write(struct pci_bus *bus, u8 devfn, u32 reg, const u8 *data, u32 len);

@@ -3,8 +3,9 @@
  * State is one visitor: a walk names each field once, and the mode decides whether it is printed, written out
  * or read back. So `lkvm debug`, saving and restoring can never disagree.
  *
- * Saved form: sections of { name length u8, name, version u32, body length u32, body }, fields little-endian in
- * the walk's order, without names. Reading checks name, version and length and refuses what it does not know.
+ * Saved form: sections of { name length u8, name, version u32, body length u32, body }, fields little-endian
+ * in the walk's order, without names. Reading checks name, version and length and refuses what it does not
+ * know.
  */
 #ifndef LKVM_STATE_H
 #define LKVM_STATE_H
@@ -20,17 +21,17 @@ struct state {
 	struct buf *out;      /* TEXT, JSON, SAVE */
 	struct json json;     /* JSON */
 	const u8 *in, *end;   /* RESTORE */
-	u32 depth;            /* sections open */
+	u32 depth;	      /* sections open */
 	size_t start[4];      /* SAVE: where the open sections' length words are; RESTORE: their ends */
-	int err;              /* first failure: -EBADMSG, -ENOMEM ...; later calls do nothing */
+	int err;	      /* first failure: -EBADMSG, -ENOMEM ...; later calls do nothing */
 	const char *err_what; /* the section or field it happened in */
-	char why[96];         /* more of it: "version 7, this lkvm reads 2" */
-	bool braces;          /* JSON: the outermost object is ours to close */
+	char why[96];	      /* more of it: "version 7, this lkvm reads 2" */
+	bool braces;	      /* JSON: the outermost object is ours to close */
 };
 
 /*
- * JSON: sections become members of one outermost object. To put them into an object that is open already, copy
- * the writer in (s.json = *j) after this and back after state_finish().
+ * JSON: sections become members of one outermost object. To put them into an object that is open already,
+ * copy the writer in (s.json = *j) after this and back after state_finish().
  */
 void state_init_out(struct state *s, enum state_mode mode, struct buf *out);
 void state_init_in(struct state *s, const void *data, size_t len);
@@ -58,6 +59,7 @@ void state_bytes(struct state *s, const char *name, void *data, size_t len);
 /* A derived, human-readable value: printed, never saved. */
 void state_note(struct state *s, const char *name, const char *fmt, ...) __printf(3, 4);
 /* Ends the walk: s->err, logged once with the place. On RESTORE bytes left over are -EBADMSG. */
-int __must_check state_finish(struct state *s, const char *what);
+int __must_check
+state_finish(struct state *s, const char *what);
 
 #endif

@@ -20,12 +20,12 @@ typedef int64_t s64;
 /* A guest physical address. */
 typedef u64 gpa_t;
 
-#define __must_check __attribute__((warn_unused_result))
+#define __must_check	    __attribute__((warn_unused_result))
 #define __printf(fmt, args) __attribute__((format(printf, fmt, args)))
-#define __unused __attribute__((unused))
-#define __packed __attribute__((packed))
+#define __unused	    __attribute__((unused))
+#define __packed	    __attribute__((packed))
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define ARRAY_SIZE(a)			(sizeof(a) / sizeof((a)[0]))
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #define KiB(n) ((u64)(n) << 10)
@@ -54,12 +54,14 @@ static inline u64 max_u64(u64 a, u64 b)
 }
 
 /* True when the sum or the product does not fit; *out is then not to be used. */
-static inline bool __must_check add_overflow(u64 a, u64 b, u64 *out)
+static inline bool __must_check
+add_overflow(u64 a, u64 b, u64 *out)
 {
 	return __builtin_add_overflow(a, b, out);
 }
 
-static inline bool __must_check mul_overflow(u64 a, u64 b, u64 *out)
+static inline bool __must_check
+mul_overflow(u64 a, u64 b, u64 *out)
 {
 	return __builtin_mul_overflow(a, b, out);
 }

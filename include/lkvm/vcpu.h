@@ -7,9 +7,9 @@
 #ifndef LKVM_VCPU_H
 #define LKVM_VCPU_H
 
+#include <linux/kvm.h>
 #include <lkvm/bus.h>
 #include <lkvm/types.h>
-#include <linux/kvm.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -31,35 +31,38 @@ struct vcpu_counts {
 struct vcpu {
 	struct kvm *kvm;
 	u32 index; /* 0 .. nr - 1 */
-	u32 id;    /* what KVM_CREATE_VCPU got; the APIC id on x86 */
+	u32 id;	   /* what KVM_CREATE_VCPU got; the APIC id on x86 */
 	int fd;
 	struct kvm_run *run;
 	pthread_t thread;
-	bool threaded;         /* thread was made and not yet joined */
-	_Atomic u32 requests;  /* enum vcpu_request */
-	_Atomic bool parked;   /* under kvm->pause.lock for the waiter's sake */
-	u32 hint[BUS_COUNT];   /* last hit on each bus; its own thread only */
+	bool threaded;	      /* thread was made and not yet joined */
+	_Atomic u32 requests; /* enum vcpu_request */
+	_Atomic bool parked;  /* under kvm->pause.lock for the waiter's sake */
+	u32 hint[BUS_COUNT];  /* last hit on each bus; its own thread only */
 	struct vcpu_counts counts;
 	void *arch; /* machine's own */
 };
 
 /* The `vcpus` step: fds, kvm_run mappings, machine->vcpu_init(); no threads yet. */
-int __must_check vcpus_create(struct kvm *kvm);
+int __must_check
+vcpus_create(struct kvm *kvm);
 void vcpus_destroy(struct kvm *kvm);
 /* Threads: started in the `run` step; vcpus_stop() asks, kicks and joins. */
-int __must_check vcpus_start(struct kvm *kvm);
+int __must_check
+vcpus_start(struct kvm *kvm);
 void vcpus_stop(struct kvm *kvm);
 /* Sets a request and makes the vCPU see it soon. Any thread. */
 void vcpu_request(struct vcpu *vcpu, u32 bits);
 
 /*
- * Parks every vCPU between two instructions, pending I/O completed, and waits for it; calls nest. Main thread,
- * no lock held. While parked, any thread may use the vCPUs' fds. False when the VM is ending.
+ * Parks every vCPU between two instructions, pending I/O completed, and waits for it; calls nest. Main
+ * thread, no lock held. While parked, any thread may use the vCPUs' fds. False when the VM is ending.
  */
 bool kvm_pause(struct kvm *kvm);
 void kvm_resume(struct kvm *kvm);
 
-/* Text for people: registers and code bytes of a parked or crashed vCPU. machine->vcpu_dump() does the work. */
+/* Text for people: registers and code bytes of a parked or crashed vCPU. machine->vcpu_dump() does the work.
+ */
 void vcpu_dump(struct vcpu *vcpu, struct buf *out);
 /* The name of a KVM_EXIT_* reason, "KVM_EXIT_SHUTDOWN". */
 const char *kvm_exit_name(u32 reason);

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+#
+# What `make bench` measures with: the floor (static, as the binary it is compared to), the clock, and guests.
+# Included by tests/tests.mk.
+
+BENCH := $(O)/tests/bench
+BENCH_TRIPS := 200000
+.PHONY: bench-programs
+bench-programs: $(BENCH)/floor $(BENCH)/measure $(BENCH)/first.flat $(BENCH)/none.flat $(BENCH)/pio.flat \
+	$(BENCH)/mmio.flat $(GUEST)/hello.pvh64 $(GUEST)/poke.mb
+
+$(BENCH)/%: tests/bench/%.c tests/bench/bench.mk
+	$(call say,BENCH,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 $(WARNINGS) -static -o $@ $<
+
+define bench-flat
+	$(call say,BENCH,$@)
+	@mkdir -p $(@D)
+	$(Q)$(GUEST_CC) -m32 -nostdlib -Wl,--oformat=binary -Wl,-Ttext=0 -Wl,--build-id=none -static -no-pie $(1) -o $@ $<
+endef
+$(BENCH)/first.flat: tests/bench/payload/first.S tests/bench/bench.mk
+	$(call bench-flat)
+$(BENCH)/none.flat: tests/bench/payload/trips.S tests/bench/bench.mk
+	$(call bench-flat,-DCOUNT=0)
+$(BENCH)/pio.flat: tests/bench/payload/trips.S tests/bench/bench.mk
+	$(call bench-flat,-DCOUNT=$(BENCH_TRIPS) -DPIO)
+$(BENCH)/mmio.flat: tests/bench/payload/trips.S tests/bench/bench.mk
+	$(call bench-flat,-DCOUNT=$(BENCH_TRIPS))

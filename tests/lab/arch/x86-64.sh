@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=sh disable=SC2034
+#
+# The lab's row for x86-64: data only, read by tests/lab/run and, in part, by L1. For what each name
+# means see README.md beside run.
+
+PARTS=x86-64
+HOST_LIST=lab-x86-64
+
+# TCG emulates AMD SVM with nested paging, so L1 has a real kvm-amd. Guests of more memory than L1
+# work because no one touches it (L1 runs with vm.overcommit_memory=1).
+# Without XSAVE: TCG lets a guest's XSETBV pass unseen by KVM, whose CPUID then contradicts the guest.
+QEMU='qemu-system-x86_64 -accel tcg,thread=multi -smp 2 -cpu EPYC,+svm,+npt,-xsave -m 2048 -nodefaults'
+
+L1_KERNEL=kernel/vmlinuz
+L1_CONSOLE=ttyS0
+# The second serial port carries the results, apart from the console's noise.
+L1_REPORT_QEMU='-serial chardev:report'
+L1_REPORT=ttyS1
+L1_MODULES='kvm-amd'
+# Cases that run at a time: guests of one vCPU, one for each CPU of L1.
+L1_JOBS=2
+
+# Files of the parts that L1 carries for the cases: name in L1's /guest, then name in the set.
+GUEST_FILES='
+vmlinuz		kernel/vmlinuz
+vmlinux		kernel/vmlinux
+generic		generic/vmlinux
+'
+# What the guest's initramfs carries; modules with all they depend on.
+GUEST_MODULES='pvpanic-mmio button evdev'
+GUEST_CONSOLE=ttyS0

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+# The verbs on a running guest: list, debug, pause, resume, stop --force
+boot vm -p "quiet lab=tick"
+up
+must "the guest prints on and on" hears "LAB-TICK 5" 60
+
+check "list exits with 0" ctl list
+check "list names the VM" grep -q "$vm" ctl.out
+check "list --json exits with 0" ctl list --json
+check "what it prints is JSON" json ctl.out
+check "it names the VM" grep -q "\"$vm\"" ctl.out
+
+check "debug exits with 0" ctl debug -n "$vm"
+check "it prints registers" grep -Eiq '\brip\b' ctl.out
+check "debug --json exits with 0" ctl debug -n "$vm" --json
+check "what it prints is JSON" json ctl.out
+lines=$(wc -l <"$vm.out")
+check "the guest lives on" within 30 more_lines "$lines"
+
+check "pause exits with 0" ctl pause -n "$vm"
+# What was on its way when pause returned may still arrive; after that, nothing may.
+check "the output stops" within 30 still
+lines=$(wc -l <"$vm.out")
+check "list says that it is paused" listed "$vm.*paused"
+check "debug works on a paused VM" ctl debug -n "$vm"
+check "not a line came while it was paused" [ "$(wc -l <"$vm.out")" = "$lines" ]
+check "resume exits with 0" ctl resume -n "$vm"
+check "the output goes on" within 30 more_lines "$lines"
+
+check "a verb on a VM that is not there fails" fails ctl pause -n no-such-vm
+check "stop --force exits with 0" ctl stop -n "$vm" --force
+check "the VM ends" vm_wait 30
+diag "its exit status is $vm_status"
+check "nothing of the VM is left" nothing_left
+check "list no longer names it" fails listed "$vm"

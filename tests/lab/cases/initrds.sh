@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: MIT
+# Two initrds, concatenated
+mkdir more
+echo from-the-second >more/extra
+(cd more && echo extra | cpio -o -H newc >../more.cpio 2>/dev/null)
+boot vm -i "$PWD/more.cpio" -p "quiet lab=info,poweroff"
+up
+ends 0 60
+check "files of both initrds are there" [ "$(info extra)" = from-the-second ]

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+# No initrd: the kernel panics for want of a root, and resets (pvpanic is a module)
+vm_start vm -k "$kernel" --console serial -p "quiet"
+check "the kernel says why" hears "Unable to mount root fs" "$BOOT"
+ends 32 60

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: MIT
+# The stock kernel with quiet: its exits, power-off
+# lab: alone arch=x86-64
+boot vm -c 1 -m 256 -p "quiet lab=wait,poweroff"
+up
+figures 8000
+type_line ""
+ends 0 60
+check "nothing of the VM is left" nothing_left

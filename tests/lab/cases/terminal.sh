@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+# lkvm on a terminal: raw mode, Ctrl-a h, Ctrl-a a, Ctrl-a x
+#
+# busybox telnetd makes the terminal, nc types on it.
+port=2323
+cat >login <<END
+#!/bin/sh
+cd $PWD
+echo \$\$ >pid
+tty >tty
+stty -a >before
+lkvm run --name terminal -k $kernel -i $initrd --console serial -p "quiet lab=shell,poweroff"
+echo \$? >status
+stty -a >after
+END
+chmod +x login
+telnetd -F -b 127.0.0.1:$port -l "$PWD/login" &
+server=$!
+mkfifo terminal.in
+vm=terminal
+touch terminal.out terminal.err
+nc 127.0.0.1 $port <terminal.in >terminal.out &
+vm_pid=$!
+exec 3>terminal.in
+up
+check "lkvm runs on a terminal" grep -q /dev/ tty
+must "there is a prompt" hears "LAB# " 60
+type_line 'echo one-$((20 + 3))'
+check "a typed command is run" hears "one-23" 30
+type_line 'sleep 1000; echo slept-$?'
+printf '\003' >&3
+check "Ctrl-c is the guest's" hears "slept-130" 30
+printf '\001h' >&3
+check "Ctrl-a h prints help" hears "[Cc]trl-a x|C-a x" 30
+printf '\001x' >&3
+check "Ctrl-a x ends the VM" within 30 [ -s after ]
+diag "its exit status is $(cat status)"
+check "the terminal is as it was" cmp before after
+exec 3>&-
+kill "$server"

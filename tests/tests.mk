@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+#
+# Everything that proves lkvm, included by the Makefile. tests/check is the driver behind `make check`; it
+# calls back into the targets below for what each suite needs, each in an O of its own.
+#
+#   check          all suites; installs what is missing first     check-quick    without the lab, 2 minutes
+#   check-SUITE    one suite: include lint unit tsan fuzz guest cli lab
+#   fuzz           every fuzz target for FUZZ_SECONDS             bench          figures beside their bounds
+#   demo           a stock Debian kernel under lkvm               lint           style, and warnings as errors
+
+SUITES := include lint unit tsan fuzz guest cli lab
+QUICK_SUITES := $(filter-out lab,$(SUITES))
+FUZZ_SECONDS ?= 60
+
+# --- checking ------------------------------------------------------------------------------------
+
+CHECK := TEST_O='$(O)' LKVM='$(abspath $(BIN)lkvm)' LKVM_STATIC='$(abspath $(BIN)lkvm-static)' MAKE='$(MAKE)' \
+	CC='$(CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' tests/check
+
+# These goals bring what is missing themselves; they must get past a machine that lacks a library.
+INSTALLING := check check-quick lint bench fuzz demo $(SUITES:%=check-%)
+ifneq ($(filter $(INSTALLING),$(MAKECMDGOALS)),)
+export LKVM_PROBE_QUIET := 1
+else
+export LKVM_PROBE_QUIET :=
+endif
+
+.PHONY: check check-quick $(SUITES:%=check-%)
+check:
+	+$(Q)$(CHECK) $(SUITES)
+check-quick:
+	+$(Q)$(CHECK) $(QUICK_SUITES)
+$(SUITES:%=check-%):
+	+$(Q)$(CHECK) $(@:check-%=%)
+
+.PHONY: lint fuzz bench demo
+lint:
+	+$(Q)$(CHECK) include lint
+fuzz:
+	+$(Q)$(CHECK) --fuzz
+bench:
+	+$(Q)$(CHECK) --bench
+demo:
+	+$(Q)$(CHECK) --demo
+
+# --- objects of tests: as ours, with the whole tree to include from ----------------------------------
+
+# private: what an object depends on must not see these.
+$(O)/tests/%.o: private LKVM_CPPFLAGS += -I. -Itests/unit
+$(O)/tests/%.o: private LKVM_CFLAGS += -Wno-missing-prototypes
+
+# --- unit: one program a test-*.c, with all of lkvm but main and the seam, and the fake of the seam ----
+
+# A line in the first 10 of a test, "/* WRAP: open mmap */", has the linker send these calls to __wrap_NAME.
+# "/* TSAN */" there puts it in the set that is run under ThreadSanitizer too.
+UNIT_SRC := $(wildcard tests/unit/test-*.c)
+UNIT_FAKE := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
+UNIT := $(UNIT_SRC:%.c=$(O)/%)
+UNIT_FAKE_OBJ := $(UNIT_FAKE:%.c=$(O)/%.o)
+UNIT_OBJ := $(UNIT_SRC:%.c=$(O)/%.o) $(UNIT_FAKE_OBJ)
+unit_wraps = $(patsubst %,-Wl$(comma)--wrap=%,$(shell sed -n '1,10s/.*WRAP: *\(.*[^ ]\) *\*\/.*/\1/p' $(1)))
+
+.PHONY: unit-programs
+unit-programs: $(UNIT)
+.SECONDARY: $(UNIT_OBJ)
+$(UNIT): $(O)/%: $(O)/%.o $(UNIT_FAKE_OBJ) $(LIB_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LKVM_LDFLAGS) $(LDFLAGS) -pie $(call unit_wraps,$*.c) -o $@ $^ $(FEATURE_LIBS) \
+		-lcmocka -lfdt -lz
+
+-include $(UNIT_OBJ:.o=.d)
+
+# --- fuzz: one libFuzzer target a fuzz-*.c, linked as a unit test is; O is one made with clang -----------
+
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz-*.c)
+FUZZ_HELP := $(filter-out $(FUZZ_SRC),$(wildcard tests/fuzz/*.c)) $(wildcard tests/unit/fake-kvm*.c)
+FUZZ := $(FUZZ_SRC:%.c=$(O)/%)
+FUZZ_OBJ := $(FUZZ_SRC:%.c=$(O)/%.o) $(FUZZ_HELP:%.c=$(O)/%.o)
+.PHONY: fuzz-programs
+fuzz-programs: $(FUZZ)
+.SECONDARY: $(FUZZ_OBJ)
+$(FUZZ): $(O)/%: $(O)/%.o $(FUZZ_HELP:%.c=$(O)/%.o) $(LIB_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LKVM_LDFLAGS) $(LDFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ $(FEATURE_LIBS) \
+		-lfdt -lz
+
+-include $(FUZZ_OBJ:.o=.d)
+
+# --- guest payloads ----------------------------------------------------------------------------------
+
+ifeq ($(ARCHDIR),x86)
+include tests/guest/guest.mk
+endif
+include tests/bench/bench.mk
+
+# --- the include rule of docs/design.md ---------------------------------------------------------------
+
+# The list of sources and how they are compiled, for tests/tools/check-include.
+.PHONY: list-sources
+list-sources:
+	@printf '%s\n' '$(LKVM_CPPFLAGS)' $(SRC)
