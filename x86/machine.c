@@ -86,6 +86,9 @@ static int x86_vm_init(struct kvm *kvm)
 	kvm->arch = calloc(1, sizeof(struct x86_machine));
 	if (!kvm->arch)
 		return -ENOMEM;
+	err = x86_cpuid_fetch(kvm);
+	if (err)
+		return err;
 	/* For Intel processors that cannot run real mode by themselves; before any vCPU. */
 	if (kvm_cap(kvm, KVM_CAP_SET_IDENTITY_MAP_ADDR)) {
 		err = kvm_ioctl(kvm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity);
@@ -107,7 +110,7 @@ static int x86_vm_init(struct kvm *kvm)
 static void x86_destroy(struct kvm *kvm)
 {
 	if (kvm->arch)
-		free(x86_of(kvm)->cpuid);
+		x86_cpuid_free(kvm);
 	free(kvm->arch);
 	kvm->arch = NULL;
 }

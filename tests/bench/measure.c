@@ -14,11 +14,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,50 +37,52 @@ static uint64_t now_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
-static void child(char **argv, int err)
-{
-	int null = open("/dev/null", O_RDWR);
-
-	/* The bound on what hangs. */
-	alarm(BOUND_MS / 1000);
-	dup2(null, 0);
-	dup2(null, 1);
-	dup2(err >= 0 ? err : null, 2);
-	execv(argv[0], argv);
-	_exit(127);
-}
-
 /* Microseconds, or -1. *status is the exit status. */
 static int64_t once(char **argv, bool first, int *status)
 {
-	struct pollfd pfd;
+	posix_spawn_file_actions_t files;
+	int pipes[2] = {-1, -1}, wstatus, pidfd, err;
+	struct pollfd pfd = {.events = POLLIN};
 	uint64_t begin, end = 0;
-	int pipes[2] = {-1, -1}, wstatus;
 	char junk[4096];
 	pid_t pid;
 
 	if (first && pipe2(pipes, O_CLOEXEC))
 		return -1;
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+	if (first)
+		posix_spawn_file_actions_adddup2(&files, pipes[1], 2);
+	else
+		posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
 	begin = now_us();
-	pid = vfork();
-	if (pid < 0)
-		return -1;
-	if (!pid)
-		child(argv, pipes[1]);
-	if (first) {
+	err = posix_spawn(&pid, argv[0], &files, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&files);
+	if (first)
 		close(pipes[1]);
-		pfd = (struct pollfd){.fd = pipes[0], .events = POLLIN};
+	if (!err && first) {
+		pfd.fd = pipes[0];
 		if (poll(&pfd, 1, BOUND_MS) == 1 && pfd.revents & POLLIN)
 			end = now_us();
-		while (read(pipes[0], junk, sizeof(junk)) > 0)
+		while (poll(&pfd, 1, BOUND_MS) == 1 && read(pipes[0], junk, sizeof(junk)) > 0)
 			;
-		close(pipes[0]);
 	}
+	if (first)
+		close(pipes[0]);
+	if (err)
+		return -1;
+	/* What hangs is killed. */
+	pidfd = pidfd_open(pid, 0);
+	pfd.fd = pidfd;
+	if (pidfd < 0 || poll(&pfd, 1, BOUND_MS) != 1)
+		kill(pid, SIGKILL);
 	while (waitpid(pid, &wstatus, 0) < 0)
 		if (errno != EINTR)
 			return -1;
 	if (!first)
 		end = now_us();
+	close(pidfd);
 	if (!WIFEXITED(wstatus) || !end)
 		return -1;
 	*status = WEXITSTATUS(wstatus);

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154	# names of run and of the row
 #
 # Making of the initramfs that L1 boots from; part of run, which sources it after the row of the
-# architecture. An initramfs may be several archives one after the other, so L1's is two: what stays
-# the same for all boots of a run, and its orders.
+# architecture. Uses its $lab, $lkvm, $parts, $keep, $overlay and the row's names.
 
 # modules DIR KERNEL MODULE...: put these modules of the set's KERNEL, and what they need, into DIR,
 # with a modules.dep of their own (the whole one takes a slow guest seconds to read)
@@ -33,8 +32,8 @@ pack() {
 	(cd "$1" && find . | LC_ALL=C sort | cpio -o -L -H newc -R 0:0 --quiet)
 }
 
-# image_base DIR: what every boot needs, in DIR/base
-image_base() {
+# image DIR: make it, in DIR/initrd
+image() {
 	local root=$1/root guest=$1/guest name path
 	local busybox=$parts/busybox/bin/busybox
 	[ -x "$busybox" ] || busybox=$parts/busybox/usr/bin/busybox
@@ -60,26 +59,14 @@ image_base() {
 		[ -z "$name" ] || ln -s "$(readlink -f "$parts/$path")" "$root/guest/$name"
 	done <<<"$GUEST_FILES"
 	cp -r "$lab/cases" "$lab/lib.sh" "$root/lab"
-	pack "$root" >"$1/base"
-	rm -rf "$root" "$guest"
-	if [ -n "$overlay" ]; then
-		(cd "$overlay" && find . | cpio -o -H newc -R 0:0 --quiet) >>"$1/base"
-	fi
-}
-
-# image_for DIR CASE...: the whole initramfs for a boot that runs these cases, in DIR/initrd
-image_for() {
-	local dir=$1
-	shift
-	mkdir -p "$dir/orders/lab"
-	cat >"$dir/orders/lab/conf" <<-END
+	cat >"$root/lab/conf" <<-END
 		L1_MODULES='$L1_MODULES'
 		L1_REPORT='$L1_REPORT'
 		GUEST_CONSOLE='$GUEST_CONSOLE'
-		JOBS='${jobs:-$L1_JOBS}'
 		KEEP='$keep'
-		BOUND='$bound'
-		CASES='$*'
 	END
-	{ cat "$dir/base" && pack "$dir/orders"; } >"$dir/initrd"
+	pack "$root" >"$1/initrd"
+	rm -rf "$root" "$guest"
+	# An initramfs may be several archives, one after the other.
+	[ -z "$overlay" ] || (cd "$overlay" && find . | cpio -o -H newc -R 0:0 --quiet) >>"$1/initrd"
 }

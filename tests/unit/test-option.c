@@ -298,18 +298,15 @@ static void test_help(void **state)
 
 static void test_nearest(void **state)
 {
-	static const char *const names[] = {"run", "list", "pause", "resume", "stop", "debug", "hugetlbfs"};
+	static const char *const names[] = {"run",   "list",	  "pause", "resume", "stop",
+					    "debug", "hugetlbfs", "cpus",  "cpu"};
 	static const struct {
 		const char *word, *name;
-	} cases[] = {{"rnu", "run"},
-		     {"lists", "list"},
-		     {"huge", "hugetlbfs"},
-		     {"stpo", "stop"},
-		     {"resmue", "resume"},
-		     {"x", NULL},
-		     {"", NULL},
-		     {"qqqq", NULL},
-		     {"averyveryverylongwordthatnobodywouldeverwrite", NULL}};
+	} cases[] = {{"rnu", "run"},	    {"lists", "list"},
+		     {"huge", "hugetlbfs"}, {"cpuss", "cpus"},
+		     {"stpo", "stop"},	    {"resmue", "resume"},
+		     {"x", NULL},	    {"", NULL},
+		     {"qqqq", NULL},	    {"averyveryverylongwordthatnobodywouldeverwrite", NULL}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct nearest n = {.word = cases[i].word};

@@ -8,9 +8,9 @@ PARTS=x86-64
 HOST_LIST=lab-x86-64
 
 # TCG emulates AMD SVM with nested paging, so L1 has a real kvm-amd. Guests of more memory than L1
-# work because no one touches it (L1 runs with vm.overcommit_memory=1).
-# Without XSAVE: TCG lets a guest's XSETBV pass unseen by KVM, whose CPUID then contradicts the guest.
-QEMU='qemu-system-x86_64 -accel tcg,thread=multi -smp 2 -cpu EPYC,+svm,+npt,-xsave -m 2048 -nodefaults'
+# work because no one touches it (L1 runs with vm.overcommit_memory=1). Without XSAVE: TCG lets a
+# guest's XSETBV pass unseen by KVM, whose CPUID then contradicts the guest.
+QEMU='qemu-system-x86_64 -accel tcg,thread=multi -cpu EPYC,+svm,+npt,-xsave -m 2048 -nodefaults'
 
 L1_KERNEL=kernel/vmlinuz
 L1_CONSOLE=ttyS0
@@ -18,8 +18,6 @@ L1_CONSOLE=ttyS0
 L1_REPORT_QEMU='-serial chardev:report'
 L1_REPORT=ttyS1
 L1_MODULES='kvm-amd'
-# Cases that run at a time: guests of one vCPU, one for each CPU of L1.
-L1_JOBS=2
 
 # Files of the parts that L1 carries for the cases: name in L1's /guest, then name in the set.
 GUEST_FILES='
