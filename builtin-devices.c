@@ -112,19 +112,6 @@ struct scratch {
 
 /* ---- asking ------------------------------------------------------------------------------------- */
 
-static int open_dev(const char *path)
-{
-	int fd = kvm_open(path);
-
-	if (fd == -ENOENT)
-		log_error("%s: there is none; is the kvm module for this processor loaded?", path);
-	else if (fd == -EACCES || fd == -EPERM)
-		log_error("%s: no permission; add yourself to the group that owns it (usually kvm)", path);
-	else if (fd < 0)
-		log_error("%s: %s", path, strerror(-fd));
-	return fd;
-}
-
 static int scratch_open(struct scratch *s, int sys_fd, const struct report *r)
 {
 	memset(s, 0, sizeof(*s));
@@ -279,7 +266,7 @@ static int ask_tables(struct report *r, const struct scratch *s)
 
 static int ask(struct report *r)
 {
-	int sys_fd = open_dev(r->dev);
+	int sys_fd = kvm_open_system(r->dev);
 	struct scratch s;
 	int err;
 

@@ -12,11 +12,25 @@
  */
 #include <lkvm/kvm-device.h>
 #include <lkvm/kvm.h>
+#include <string.h>
 #include <lkvm/log.h>
 
 #include <errno.h>
 #include <inttypes.h>
 #include <unistd.h>
+
+int kvm_open_system(const char *path)
+{
+	int fd = kvm_open(path);
+
+	if (fd == -ENOENT)
+		log_error("%s: there is none; is the kvm module for this processor loaded?", path);
+	else if (fd == -EACCES || fd == -EPERM)
+		log_error("%s: no permission; add yourself to the group that owns it (usually kvm)", path);
+	else if (fd < 0)
+		log_error("%s: %s", path, strerror(-fd));
+	return fd;
+}
 
 int kvm_device_probe(const struct kvm *kvm, u32 type)
 {

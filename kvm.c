@@ -116,22 +116,6 @@ int kvm_exit_status(const struct kvm *kvm)
 
 /* ---- the steps ------------------------------------------------------------------------------ */
 
-static int open_kvm(struct kvm *kvm)
-{
-	const char *path = kvm->cfg->dev;
-	int fd = kvm_open(path);
-
-	if (fd >= 0)
-		return fd;
-	if (fd == -ENOENT)
-		log_error("%s: there is none; is the kvm module for this processor loaded?", path);
-	else if (fd == -EACCES || fd == -EPERM)
-		log_error("%s: no permission; add yourself to the group that owns it (usually kvm)", path);
-	else
-		log_error("%s: %s", path, strerror(-fd));
-	return fd;
-}
-
 static int check_caps(const struct kvm *kvm, const struct kvm_cap *caps)
 {
 	for (; caps->name; caps++) {
@@ -212,7 +196,7 @@ static int host_up(struct kvm *kvm)
 		err = event_timer_init(&kvm->loop, &kvm->timeout, on_timeout, kvm);
 	if (err)
 		return err;
-	kvm->sys_fd = open_kvm(kvm);
+	kvm->sys_fd = kvm_open_system(kvm->cfg->dev);
 	if (kvm->sys_fd < 0)
 		return kvm->sys_fd;
 	err = kvm_ioctl(kvm->sys_fd, KVM_GET_API_VERSION, NULL);
@@ -249,6 +233,9 @@ static int vm_up(struct kvm *kvm)
 		log_error("%s: this KVM can run none of lkvm's machines: %s", kvm->cfg->dev, strerror(-err));
 		return err;
 	}
+	err = kvm->machine->prepare ? kvm->machine->prepare(kvm) : 0;
+	if (err)
+		return err;
 	/* KVM asks for EINTR to be tried again: creating a VM takes locks that a signal interrupts. */
 	do {
 		kvm->vm_fd = kvm_ioctl_val(kvm->sys_fd, KVM_CREATE_VM, type);
@@ -265,6 +252,8 @@ static int vm_up(struct kvm *kvm)
 
 static void vm_down(struct kvm *kvm)
 {
+	/* Here, for irqchips map what they emulate before there are devices. */
+	bus_destroy(kvm);
 	irq_destroy(kvm);
 	kvm_devices_close(kvm);
 	if (kvm->machine && kvm->machine->destroy)
@@ -301,7 +290,6 @@ static void devices_down(struct kvm *kvm)
 {
 	devices_destroy(kvm);
 	consoles_destroy(kvm);
-	bus_destroy(kvm);
 }
 
 static int confine_up(struct kvm *kvm)

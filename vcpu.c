@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define SIG_KICK SIGRTMIN
@@ -280,8 +281,11 @@ static void *vcpu_main(void *arg)
 {
 	struct vcpu *vcpu = arg;
 	struct pause *pause = &vcpu->kvm->pause;
+	char name[16];
 	sigset_t kick;
 
+	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
+	prctl(PR_SET_NAME, name);
 	sigemptyset(&kick);
 	sigaddset(&kick, SIG_KICK);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
@@ -413,7 +417,6 @@ int vcpus_start(struct kvm *kvm)
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	for (u32 i = 0; i < kvm->nr_vcpus && !err; i++) {
 		struct vcpu *vcpu = &kvm->vcpu[i];
-		char name[16];
 
 		pthread_mutex_lock(&kvm->pause.lock);
 		kvm->pause.nr_running++;
@@ -425,8 +428,6 @@ int vcpus_start(struct kvm *kvm)
 			break;
 		}
 		vcpu->threaded = true;
-		snprintf(name, sizeof(name), "vcpu%u", i);
-		pthread_setname_np(vcpu->thread, name);
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return err;

@@ -14,8 +14,8 @@ FUZZ_SECONDS ?= 60
 
 # --- checking ------------------------------------------------------------------------------------
 
-CHECK := TEST_O='$(O)' LKVM='$(abspath $(BIN)lkvm)' LKVM_STATIC='$(abspath $(BIN)lkvm-static)' MAKE='$(MAKE)' \
-	CC='$(CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' tests/check
+CHECK := TEST_O='$(O)' LKVM='$(abspath $(BIN)lkvm)' LKVM_STATIC='$(abspath $(BIN)lkvm-static)' \
+	MAKE='$(MAKE)' CC='$(CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' tests/check
 
 # These goals bring what is missing themselves; they must get past a machine that lacks a library.
 INSTALLING := check check-quick lint bench fuzz demo $(SUITES:%=check-%)

@@ -41,19 +41,19 @@ u32 x86_vcpu_id(const struct kvm *kvm, u32 index)
 
 static int set_msrs(struct vcpu *vcpu)
 {
-	struct {
-		struct kvm_msrs info;
-		struct kvm_msr_entry entry[2];
-	} msrs = {
-		.info.nmsrs = 2,
-		.entry = {{.index = MSR_IA32_MISC_ENABLE, .data = MISC_FAST_STRINGS},
-			  /* Memory is write-back by default: Linux complains of firmware that leaves MTRRs
-			     off. */
-			  {.index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE_WRITEBACK}},
+	static const struct kvm_msr_entry entries[] = {
+		{.index = MSR_IA32_MISC_ENABLE, .data = MISC_FAST_STRINGS},
+		/* Memory is write-back by default: Linux complains of firmware that leaves MTRRs off. */
+		{.index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE_WRITEBACK},
 	};
-	int done = kvm_ioctl(vcpu->fd, KVM_SET_MSRS, &msrs);
+	u64 room[(sizeof(struct kvm_msrs) + sizeof(entries)) / sizeof(u64)];
+	struct kvm_msrs *msrs = (void *)room;
+	int done;
 
-	if (done == 2)
+	*msrs = (struct kvm_msrs){.nmsrs = ARRAY_SIZE(entries)};
+	memcpy(msrs->entries, entries, sizeof(entries));
+	done = kvm_ioctl(vcpu->fd, KVM_SET_MSRS, msrs);
+	if (done == ARRAY_SIZE(entries))
 		return 0;
 	log_error("vcpu %u: KVM_SET_MSRS: %s", vcpu->index,
 		  done < 0 ? strerror(-done) : "a register is unknown");

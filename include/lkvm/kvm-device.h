@@ -26,6 +26,8 @@ static inline int kvm_ioctl_val(int fd, unsigned long req, unsigned long val)
 }
 /* Opens the KVM device node (also behind the seam): an fd or -errno. */
 int kvm_open(const char *path);
+/* The same for people: a failure is logged with its remedy. Not part of the seam (kvm-device.c). */
+int __must_check kvm_open_system(const char *path);
 /* Maps `len` bytes of a vCPU fd at `offset`: NULL when it fails. */
 void *kvm_mmap(int fd, size_t len, u64 offset);
 

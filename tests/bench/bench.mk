@@ -17,7 +17,7 @@ $(BENCH)/%: tests/bench/%.c tests/bench/bench.mk
 define bench-flat
 	$(call say,BENCH,$@)
 	@mkdir -p $(@D)
-	$(Q)$(GUEST_CC) -m32 -nostdlib -Wl,--oformat=binary -Wl,-Ttext=0 -Wl,--build-id=none -static -no-pie $(1) -o $@ $<
+	$(Q)$(GUEST_CC) $(GUEST_FLAT_FLAGS) $(1) -o $@ $<
 endef
 $(BENCH)/first.flat: tests/bench/payload/first.S tests/bench/bench.mk
 	$(call bench-flat)

@@ -69,7 +69,7 @@ options_of() {
 	sed -nE 's/^  (-[a-zA-Z0-9]|   ),? +--([a-z-]+).*/\1 \2/p; s/^      --([a-z-]+).*/ \1/p' "$1" | sort -u
 }
 
-# option_in PAGE VERB: the options in the part of the page that is about the verb
+# part_of PAGE VERB: what the page says of that verb
 part_of() {
 	case $2 in
 	run) cat "$1" ;;
@@ -95,16 +95,19 @@ for verb in $verbs; do
 	ok "the manual has every option of $verb: ${missing:-yes}" [ -z "$missing" ]
 	# And the other way round.
 	more=
-	for name in $(sed -nE 's/^\.It .*Fl Fl ([a-z-]+).*/\1/p' "$tmp/part"); do
+	sed -nE 's/^\.It .*Fl Fl ([a-z-]+).*/\1/p' "$tmp/part" >"$tmp/names"
+	while read -r name; do
 		grep -qE -- "--$name( |$)" "$tmp/help-$verb" || more="$more --$name"
-	done
+	done <"$tmp/names"
 	ok "$verb has every option of the manual: ${more:-yes}" [ -z "$more" ]
 done
 ok "there were options to compare" [ "$(options_of "$tmp/help-run" | wc -l)" -gt 20 ]
 
 # The statuses that docs/exit-status.md has, the manual has too.
-for code in $(sed -nE 's/^\| ([0-9]+) \| [a-z]+ .*/\1/p' "$top/docs/exit-status.md" | sort -un); do
+sed -nE 's/^\| ([0-9]+) \| [a-z]+ .*/\1/p' "$top/docs/exit-status.md" | sort -un >"$tmp/codes"
+ok "there were statuses to compare" [ "$(wc -l <"$tmp/codes")" -gt 7 ]
+while read -r code; do
 	ok "lkvm-run(1) has exit status $code" grep -qE "^\.It $code( |$)" "$top/docs/lkvm-run.1"
-done
+done <"$tmp/codes"
 
 finish

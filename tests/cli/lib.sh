@@ -50,7 +50,9 @@ skip_all() {
 # need_kvm: the rest makes VMs
 need_kvm() {
 	[ -e /dev/kvm ] || skip_all "this machine has no /dev/kvm"
-	[ -r /dev/kvm ] && [ -w /dev/kvm ] || skip_all "no permission on /dev/kvm"
+	if [ ! -r /dev/kvm ] || [ ! -w /dev/kvm ]; then
+		skip_all "no permission on /dev/kvm"
+	fi
 }
 
 # lkvm ARGUMENT...: sets $status; what it says is in $out and $err

@@ -41,11 +41,12 @@ lkvm run --config other -k x
 ok "the file counts where it does not" grep -q other-dev "$err"
 
 bad() { # TEXT PART
+	# shellcheck disable=SC2059	# the escapes are meant
 	printf "$1" >bad
 	refused 2 "$2" run -k x --config bad
 }
 bad 'mem 64\nmemm 64\n' 'bad:2: unknown option memm: did you mean mem?'
-bad -- '--mem 64\n' 'bad:1: unknown option --mem: did you mean mem?'
+bad '\055-mem 64\n' 'bad:1: unknown option --mem: did you mean mem?'
 bad 'mem 64\nmem 64\n' 'bad:2: mem is given twice: leave one of them out'
 bad '\n\nmem\n' 'bad:3: mem needs an argument: mem SIZE'
 bad 'dry-run yes\n' 'bad:1: dry-run takes no argument: leave out "yes"'

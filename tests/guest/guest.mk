@@ -6,13 +6,16 @@
 
 GUEST := $(O)/tests/guest
 GUEST_CC ?= gcc
-GUEST_CFLAGS := -std=gnu11 -O1 -g0 -ffreestanding -fno-pic -fno-pie -fno-stack-protector -fcf-protection=none \
+GUEST_CFLAGS := -std=gnu11 -O1 -g0 -ffreestanding -fno-pic -fno-pie -fno-stack-protector \
+	-fcf-protection=none \
 	-fno-asynchronous-unwind-tables -fno-strict-aliasing -mgeneral-regs-only -Wall -Wextra -Wshadow \
 	-Wstrict-prototypes -Wmissing-prototypes -Wno-main -Wno-unused-parameter -Itests/guest/rt -Werror
 GUEST_32 := -m32 -march=i686
 GUEST_64 := -m64 -mno-red-zone -mcmodel=small
 GUEST_LINK := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
 	-Wl,--no-warn-rwx-segments
+
+GUEST_FLAT_FLAGS := -m32 -nostdlib -static -no-pie -Wl,--oformat=binary -Wl,-Ttext=0 -Wl,--build-id=none
 
 # What every protocol must be able to start.
 GUEST_BOOT := boot hello
@@ -71,13 +74,13 @@ $(GUEST)/%.pvh64: $(GUEST)/%.pvh
 $(GUEST)/%.bz: $(GUEST)/%.elf64 tests/guest/rt/bzimage-head.S
 	$(call say,GUEST,$@)
 	$(Q)objcopy -O binary $< $@.pm
-	$(Q)$(GUEST_CC) -m32 -nostdlib -Wl,--oformat=binary -Wl,-Ttext=0 -Wl,--build-id=none -static -no-pie \
-		-DPM_SIZE=$$(stat -c %s $@.pm) -DCMDLINE_MAX=255 -o $@.head tests/guest/rt/bzimage-head.S
+	$(Q)$(GUEST_CC) $(GUEST_FLAT_FLAGS) -DPM_SIZE=$$(stat -c %s $@.pm) -DCMDLINE_MAX=255 -o $@.head \
+		tests/guest/rt/bzimage-head.S
 	$(Q)cat $@.head $@.pm >$@
 $(GUEST)/%.flat: tests/guest/payload/%.S tests/guest/guest.mk
 	$(call say,GUEST,$@)
 	@mkdir -p $(@D)
-	$(Q)$(GUEST_CC) -m32 -nostdlib -Wl,--oformat=binary -Wl,-Ttext=0 -Wl,--build-id=none -static -no-pie -o $@ $<
+	$(Q)$(GUEST_CC) $(GUEST_FLAT_FLAGS) -o $@ $<
 $(GUEST)/%.gz: $(GUEST)/%
 	$(Q)gzip -9nc $< >$@
 

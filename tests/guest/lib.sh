@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=dash
 #
-# What the guest tests (t/*.sh) are made of: each sources this file, runs payloads under lkvm with a bound, and
-# makes points of TAP out of what the guest says and of how lkvm ends. Run one by hand, from the top of the tree
-# after `make guest-payloads`: sh tests/guest/t/boot.sh
+# What the guest tests (t/*.sh) are made of: each sources this file, runs payloads under lkvm with a bound,
+# and makes points of TAP out of what the guest says and of how lkvm ends. Run one by hand, after
+# `make guest-payloads`: sh tests/guest/t/boot.sh
 #
 # rt/guest.h says what a payload's lines mean.
 
@@ -29,7 +29,7 @@ skip_all() {
 	exit 0
 }
 [ -e /dev/kvm ] || skip_all "this machine has no /dev/kvm"
-[ -r /dev/kvm ] && [ -w /dev/kvm ] || skip_all "no permission on /dev/kvm"
+{ [ -r /dev/kvm ] && [ -w /dev/kvm ]; } || skip_all "no permission on /dev/kvm"
 [ -x "$LKVM" ] || { echo "Bail out! $LKVM is not there: make"; exit 1; }
 
 diag() { printf '%s\n' "$*" | cut -c1-300 | sed 's/^/# /'; }

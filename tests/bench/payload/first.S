@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A guest whose first instructions say that it runs: a newline on the debug console, which comes out at once. */
+/* A guest whose first instructions say that it runs: a newline on the debug console, out at once. */
 	.code16
 	.globl _start
 _start:	mov $10, %al

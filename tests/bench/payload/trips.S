@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * COUNT exits in a loop, in 32-bit protected mode: reads of port 0x80 (PIO), or of the test device's memory (MMIO).
+ * COUNT exits in a loop, in 32-bit protected mode: reads of port 0x80 (PIO), or of the test device's memory.
  * A flat 16-bit image, for lkvm --boot=flat and for floor.
  */
 	.code16

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A flat 16-bit image: loaded at 0x10000 and entered in real mode at 1000:0000. Says where it finds itself; the
- * stack and a far-off byte of the image (past the first 32 KiB) must work.
+ * A flat 16-bit image: loaded at 0x10000 and entered in real mode at 1000:0000. Says where it finds itself;
+ * the stack and a far-off byte of the image (past the first 32 KiB) must work.
  */
 	.code16
 	.text

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where the other CPUs start after INIT and start-up IPI (Intel SDM volume 3, 9.4): real mode at the page that the
- * IPI names. rt/smp.c copies [ap_start, ap_end) there, below 640 KiB, and puts the page's address into ap_base.
+ * Where the other CPUs start after INIT and start-up IPI (Intel SDM volume 3, 9.4): real mode at the page
+ * that the IPI names. rt/smp.c copies [ap_start, ap_end) there, below 640 KiB.
  */
 #ifndef __x86_64__
 	.section .rodata

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The real-mode part of a minimal bzImage: one boot sector and one setup sector with nothing but the header
- * (Documentation/x86/boot.rst, "The Real-Mode Kernel Header"). The protected-mode part is appended by guest.mk, which
- * defines PM_SIZE (its bytes) and CMDLINE_MAX.
+ * (Documentation/x86/boot.rst, "The Real-Mode Kernel Header"). The protected-mode part is appended by
+ * guest.mk, which defines PM_SIZE (its bytes) and CMDLINE_MAX.
  */
 	.code16
 	.text

@@ -22,7 +22,8 @@ if command -v iasl >/dev/null; then
 	for t in "$dir"/acpi/*.dat; do
 		name=$(basename "$t")
 		check "iasl takes $name apart" iasl -d "$t"
-		check "$name: no complaint" sh -c "! grep -iE 'warning|error|invalid|incorrect' '$dir/last.log'"
+		check "$name: no complaint" \
+			sh -c "! grep -iE 'warning|error|invalid|incorrect' '$dir/last.log'"
 	done
 	check "the DSDT compiles again, without a warning" iasl -we "$dir/acpi/dsdt.dsl"
 else
