@@ -116,7 +116,11 @@ const char *elf_check(const struct boot_image *img, struct elf_info *info)
 		if (info->entry >= s.vaddr && info->entry - s.vaddr < s.memsz && s.vaddr != s.paddr)
 			info->entry_gpa = info->entry - s.vaddr + s.paddr;
 	}
-	return any ? NULL : "an ELF file with nothing to load";
+	if (!any)
+		return "an ELF file with nothing to load";
+	if (info->entry_gpa < info->low || info->entry_gpa >= info->high)
+		return "an ELF file whose entry lies outside its segments";
+	return NULL;
 }
 
 int elf_parse(const struct boot_image *img, struct elf_info *info)

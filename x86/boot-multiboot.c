@@ -120,6 +120,8 @@ static int load_addressed(struct kvm *kvm, const struct boot_image *img, const s
 	bss_end = hdr->bss_end_addr ? hdr->bss_end_addr : hdr->load_addr + len;
 	if (bss_end < hdr->load_addr + len)
 		return bad(img, "its multiboot header's addresses contradict each other");
+	if (hdr->entry_addr < hdr->load_addr || hdr->entry_addr >= bss_end)
+		return bad(img, "the entry in its multiboot header lies outside of what is loaded");
 	if (hdr->load_addr < X86_HIGH_MEM)
 		return bad(img, "wants to be loaded below 1 MiB, where the boot tables are");
 	if (!guest_ptr(&kvm->mem, hdr->load_addr, bss_end - hdr->load_addr) ||

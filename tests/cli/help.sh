@@ -30,7 +30,8 @@ for verb in $verbs; do
 	ok "lkvm help $verb: no line is wider than 110 columns" [ -z "$wide" ]
 	for arg in --help -h; do
 		lkvm "$verb" $arg
-		ok "lkvm $verb $arg: status 0, the same" eval "[ $status = 0 ] && cmp -s '$out' '$tmp/help-$verb'"
+		ok "lkvm $verb $arg: status 0" [ $status = 0 ]
+		ok "lkvm $verb $arg: the same" cmp -s "$out" "$tmp/help-$verb"
 	done
 done
 lkvm run -k nope --mem 0 --help
@@ -66,7 +67,7 @@ fi
 
 # Options of a help text: "-k --kernel" a line
 options_of() {
-	sed -nE 's/^  (-[a-zA-Z0-9]|   ),? +--([a-z-]+).*/\1 \2/p; s/^      --([a-z-]+).*/ \1/p' "$1" | sort -u
+	sed -nE 's/^  (-[a-zA-Z0-9]), --([a-z-]+).*/\1 \2/p; s/^      --([a-z-]+).*/ \1/p' "$1" | sort -u
 }
 
 # part_of PAGE VERB: what the page says of that verb

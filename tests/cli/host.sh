@@ -21,8 +21,8 @@ elif command -v setpriv >/dev/null; then
 	chmod 755 "$tmp" "$tmp/work"
 	cp "$LKVM" "$tmp/lkvm"
 	chmod 755 "$tmp/lkvm"
-	env -u XDG_RUNTIME_DIR setpriv --reuid 65534 --regid 65534 --clear-groups timeout $BOUND "$tmp/lkvm" run -k x \
-		--dev node >"$out" 2>"$err" </dev/null
+	env -u XDG_RUNTIME_DIR setpriv --reuid 65534 --regid 65534 --clear-groups \
+		timeout $BOUND "$tmp/lkvm" run -k x --dev node >"$out" 2>"$err" </dev/null
 	status=$?
 	if grep -q 'error while loading' "$err"; then
 		skip "no permission on the device" "the libraries cannot be read by nobody"
@@ -39,7 +39,7 @@ fi
 if ls /boot/vmlinuz* >/dev/null 2>&1; then
 	skip "no kernel anywhere" "this host has one in /boot"
 else
-	refused 2 'run: no kernel: none named by -k, and none to be read at bzImage, ' run --dev "$tmp/nothing"
+	refused 2 'run: no kernel: none named by -k, and none to be read at bzImage, ' run
 fi
 : >bzImage
 lkvm run --dev "$tmp/nothing"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=dash
 #
-# What the tests of the command line are made of: each sources this file, runs $LKVM with a bound, and makes a
-# point of TAP out of what it says and of its status. Nothing here needs a guest; `need_kvm` is for those that do.
+# What the tests of the command line are made of: each sources this file, runs $LKVM with a bound, and makes
+# points of TAP out of what it says and of its status. Those that make VMs call need_kvm first.
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 : "${LKVM:=$top/lkvm}"
@@ -81,18 +81,20 @@ ok() {
 	fi
 }
 
-# refused STATUS "PART OF THE LINE" ARGUMENT...: that status, nothing on stdout, one line on stderr, nothing left
+# refused STATUS "PART" ARGUMENT...: that status, nothing on stdout, one line on stderr with that part in it,
+# nothing left behind
 refused() {
 	want=$1 part=$2
 	shift 2
 	lkvm "$@"
-	if [ "$status" = "$want" ] && [ ! -s "$out" ] && [ "$(wc -l <"$err")" = 1 ] &&
-		grep -q '^lkvm: ' "$err" && grep -qF -- "$part" "$err" && [ -z "$(ls "$tmp/xdg/lkvm" 2>/dev/null)" ]; then
+	left=$(ls "$tmp/xdg/lkvm" 2>/dev/null)
+	if [ "$status" = "$want" ] && [ ! -s "$out" ] && [ "$(wc -l <"$err")" = 1 ] && [ -z "$left" ] &&
+		grep -q '^lkvm: ' "$err" && grep -qF -- "$part" "$err"; then
 		result ok "lkvm $*: status $want, one line: $part"
 	else
 		result "not ok" "lkvm $*: status $want, one line: $part"
 		show
-		diag "left: $(ls "$tmp/xdg/lkvm" 2>/dev/null)"
+		diag "left: $left"
 	fi
 }
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# The run file (--config), as far as it goes without a VM: what it says wrong, and that the command line wins. A
-# kernel that is not there (status 1) tells which one was taken; --dev that is not there, that all was accepted.
+# The run file (--config), as far as it goes without a VM: what is wrong with one, and that the command line
+# wins. A device node that is not there (status 1) tells which was taken, and that all else was accepted.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 

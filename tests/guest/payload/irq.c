@@ -100,11 +100,11 @@ static void pit(void)
 	pic_init(0xffff);
 
 	irq_eoi = EOI_LAPIC;
-	ioapic_route(2, 0x48, 0);
+	ioapic_route(0, 0x48, 0);
 	pit_program(1000);
-	check(irq_wait(0x48, 5), "PIT: ticks by the I/O APIC, pin 2");
+	check(irq_wait(0x48, 5), "PIT: ticks by the I/O APIC, pin 0");
 	pit_stop();
-	ioapic_write(0x10 + 2 * 2, 1 << 16);
+	ioapic_write(0x10, 1 << 16);
 
 	outb(0x61, (inb(0x61) & ~2) | 1);
 	outb(0x43, 0xb0);
