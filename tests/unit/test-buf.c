@@ -3,10 +3,12 @@
 /* The growing buffer: its cap, its NUL, what sticks after a failure. */
 #include "capture.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <lkvm/buf.h>
 #include <lkvm/log.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <termios.h>
 
 static bool realloc_fails;
 void *__real_realloc(void *p, size_t size);
@@ -198,6 +200,38 @@ static void test_log_long_lines(void **state)
 	}
 }
 
+/* In raw mode each line ends in CR LF; otherwise the terminal itself sees to that. */
+static void test_log_raw_terminal(void **state)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY), slave, saved = dup(STDERR_FILENO);
+	struct termios t;
+	char got[64];
+	ssize_t n;
+
+	assert_true(master >= 0 && saved >= 0);
+	assert_int_equal(grantpt(master) | unlockpt(master), 0);
+	slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(slave >= 0);
+	assert_int_equal(tcgetattr(slave, &t), 0);
+	for (int raw = 0; raw < 2; raw++) {
+		if (raw)
+			cfmakeraw(&t);
+		else
+			t.c_oflag = OPOST; /* and no ONLCR: what is written is what is read */
+		assert_int_equal(tcsetattr(slave, TCSANOW, &t), 0);
+		dup2(slave, STDERR_FILENO);
+		log_error("a\nb");
+		dup2(saved, STDERR_FILENO);
+		n = read(master, got, sizeof(got) - 1);
+		assert_true(n > 0);
+		got[n] = 0;
+		assert_string_equal(got, raw ? "lkvm: a\r\nb\r\n" : "lkvm: a\nb\n");
+	}
+	close(saved);
+	close(slave);
+	close(master);
+}
+
 static void test_log_keeps_errno(void **state)
 {
 	capture_begin(STDERR_FILENO);
@@ -273,6 +307,7 @@ int main(void)
 		cmocka_unit_test(test_log_prefixes),
 		cmocka_unit_test(test_log_control_bytes),
 		cmocka_unit_test(test_log_long_lines),
+		cmocka_unit_test(test_log_raw_terminal),
 		cmocka_unit_test(test_log_keeps_errno),
 		cmocka_unit_test(test_log_lines_do_not_mix),
 		cmocka_unit_test(test_log_levels),
