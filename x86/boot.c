@@ -29,6 +29,10 @@ int flat_load(struct kvm *kvm, const struct boot_image *img)
 {
 	struct x86_start *start = &x86_of(kvm)->start;
 
+	if (kvm->cfg->initrd.count) {
+		log_error("%s: a flat image takes no initrd (-i)", img->path);
+		return -EINVAL;
+	}
 	if (img->size > FLAT_MAX) {
 		log_error("%s: %zu bytes are too many for a flat 16-bit image (%llu at the most)", img->path,
 			  img->size, (unsigned long long)FLAT_MAX);

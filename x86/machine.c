@@ -14,7 +14,7 @@
 #include <string.h>
 
 static const struct cli_option x86_options[] = {
-	{.kind = OPT_GROUP, .help = "x86 options"},
+	{.kind = OPT_GROUP, .help = "x86"},
 	{.name = "irqchip",
 	 .kind = OPT_STRING,
 	 .arg = "KIND",
@@ -29,7 +29,7 @@ static const struct cli_option x86_options[] = {
 	 .kind = OPT_STRING,
 	 .arg = "DIR",
 	 .offset = offsetof(struct vm_config, dump_acpi),
-	 .help = "Write the ACPI tables into DIR"},
+	 .help = "write the ACPI tables into DIR"},
 	{.kind = OPT_END},
 };
 

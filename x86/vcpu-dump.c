@@ -102,7 +102,8 @@ static void state_segment(struct state *st, const char *name, struct kvm_segment
 {
 	u64 base = s->base;
 
-	state_u16(st, name, &s->selector);
+	state_begin(st, name, 1);
+	state_u16(st, "selector", &s->selector);
 	state_u64(st, "base", &base);
 	s->base = base;
 	state_u32(st, "limit", &s->limit);
@@ -115,6 +116,7 @@ static void state_segment(struct state *st, const char *name, struct kvm_segment
 	state_u8(st, "g", &s->g);
 	state_u8(st, "avl", &s->avl);
 	state_u8(st, "unusable", &s->unusable);
+	state_end(st);
 }
 
 static void walk_regs(struct state *st, struct kvm_regs *r)

@@ -9,6 +9,15 @@
 #   end CASE STATUS SECONDS    its TAP is in $work/tap.CASE
 #   closed                     no case is left for this lane
 
+# poke: an empty order now and then, for its interrupt. TCG may lose the wake-up of the local APIC's
+# timer (helper_vmrun and do_vmexit change interrupt_request without a lock while the main loop sets a
+# bit of it); a one-shot timer's next event then never comes, unless something else interrupts L1.
+poke() {
+	while echo; do
+		sleep 0.25
+	done >&4 2>/dev/null
+}
+
 # l1_boot LANE: start an L1 and wait until it takes orders, on file descriptors 3 (reports) and 4
 l1_boot() {
 	local words record rest begin=$SECONDS
@@ -24,6 +33,8 @@ l1_boot() {
 		<"$work/orders.$1" >"$work/reports.$1" 2>"$results/qemu-$1-$boots.log" &
 	echo $! >"$work/qemu.$1"
 	exec 4>"$work/orders.$1" 3<"$work/reports.$1"
+	poke &
+	poker=$!
 	while read -r -t 180 -u 3 record rest; do
 		case $record in
 		fault) echo "say L1: $rest" >&5 ;;
@@ -42,8 +53,8 @@ l1_boot() {
 l1_end() {
 	local pid
 	pid=$(cat "$work/qemu.$1")
-	kill -KILL "$pid" 2>/dev/null || :
-	wait "$pid" 2>/dev/null || :
+	kill -KILL "$pid" "$poker" 2>/dev/null || :
+	wait "$pid" "$poker" 2>/dev/null || :
 	rm -f "$work/qemu.$1"
 	exec 3<&- 4>&-
 }
@@ -78,7 +89,7 @@ case_run() {
 
 # lane N: until no case is left. A case is a lane's that makes its claim folder.
 lane() {
-	local name status secs boots=0 up=0 try
+	local name status secs boots=0 up=0 poker='' try
 	trap - EXIT ERR INT TERM
 	set +e
 	for name in "${cases[@]}"; do
