@@ -30,6 +30,9 @@ ARCHDIR := $(ARCH_$(ARCH))
 ifeq ($(ARCHDIR),)
 $(error ARCH=$(ARCH) is not one of x86, arm64, powerpc)
 endif
+ifeq ($(wildcard $(ARCHDIR)/machine.c),)
+$(error ARCH=$(ARCH): lkvm has no machine for it yet)
+endif
 
 ifneq ($(filter undefined default,$(origin CC)),)
 CC := $(CROSS_COMPILE)gcc

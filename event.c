@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 static void on_wake(struct event_source *src, u32 events)
@@ -19,47 +20,12 @@ static void on_wake(struct event_source *src, u32 events)
 	loop->stop = true;
 }
 
-int event_init(struct event_loop *loop)
-{
-	int err;
-
-	memset(loop, 0, sizeof(*loop));
-	list_init(&loop->sources);
-	loop->wake_fd = -1;
-	loop->epfd = epoll_create1(EPOLL_CLOEXEC);
-	if (loop->epfd < 0)
-		return -errno;
-	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (loop->wake_fd < 0) {
-		err = -errno;
-		event_destroy(loop);
-		return err;
-	}
-	loop->wake = (struct event_source){.fd = loop->wake_fd, .fn = on_wake, .arg = loop};
-	err = event_add(loop, &loop->wake, EPOLLIN);
-	if (err)
-		event_destroy(loop);
-	return err;
-}
-
-void event_destroy(struct event_loop *loop)
-{
-	if (loop->wake.added)
-		event_del(loop, &loop->wake);
-	if (loop->wake_fd >= 0)
-		close(loop->wake_fd);
-	if (loop->epfd >= 0)
-		close(loop->epfd);
-	loop->wake_fd = loop->epfd = -1;
-}
-
 int event_add(struct event_loop *loop, struct event_source *src, u32 events)
 {
 	struct epoll_event ev = {.events = events, .data.ptr = src};
 
 	if (epoll_ctl(loop->epfd, EPOLL_CTL_ADD, src->fd, &ev) < 0)
 		return -errno;
-	list_add_tail(&loop->sources, &src->link);
 	src->added = true;
 	return 0;
 }
@@ -76,7 +42,6 @@ void event_del(struct event_loop *loop, struct event_source *src)
 	if (!src->added)
 		return;
 	epoll_ctl(loop->epfd, EPOLL_CTL_DEL, src->fd, NULL);
-	list_del(&src->link);
 	src->added = false;
 	for (int i = 0; i < loop->nr_pending; i++)
 		if (loop->pending[i] == src)
@@ -114,51 +79,164 @@ void event_stop(struct event_loop *loop)
 		return;
 }
 
-static void on_timer(struct event_source *src, u32 events)
-{
-	struct event_timer *timer = src->arg;
-	u64 ticks;
+/* ---- timers ----------------------------------------------------------------------------------- */
 
-	if (read(src->fd, &ticks, sizeof(ticks)) == sizeof(ticks))
+static u64 now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (u64)ts.tv_sec * 1000000000 + (u64)ts.tv_nsec;
+}
+
+/* Sets the timerfd to the earliest deadline. With timer_lock held. */
+static void timers_arm(struct event_loop *loop)
+{
+	struct itimerspec when = {.it_interval = {0}};
+	struct event_timer *timer;
+	u64 next = 0;
+
+	list_for_each (timer, &loop->timers, link)
+		if (!next || timer->deadline < next)
+			next = timer->deadline;
+	if (next == loop->timer_next)
+		return;
+	loop->timer_next = next;
+	when.it_value.tv_sec = (time_t)(next / 1000000000);
+	when.it_value.tv_nsec = (long)(next % 1000000000);
+	timerfd_settime(loop->timer_fd.fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+/* Takes the earliest timer that is due by `now`, and arms it for its next period. With timer_lock held. */
+static struct event_timer *timer_due(struct event_loop *loop, u64 now)
+{
+	struct event_timer *timer, *due = NULL;
+
+	list_for_each (timer, &loop->timers, link)
+		if (timer->deadline <= now && (!due || timer->deadline < due->deadline))
+			due = timer;
+	if (!due)
+		return NULL;
+	if (due->period) {
+		due->deadline += ((now - due->deadline) / due->period + 1) * due->period;
+	} else {
+		due->deadline = 0;
+		list_del(&due->link);
+	}
+	return due;
+}
+
+static void on_timers(struct event_source *src, u32 events)
+{
+	struct event_loop *loop = src->arg;
+	u64 ticks, now = now_ns();
+	struct event_timer *timer;
+
+	if (read(src->fd, &ticks, sizeof(ticks)) != sizeof(ticks))
+		return;
+	pthread_mutex_lock(&loop->timer_lock);
+	loop->timer_next = 0;
+	/* What a callback arms is due later than `now`, so this ends. */
+	while ((timer = timer_due(loop, now))) {
+		pthread_mutex_unlock(&loop->timer_lock);
 		timer->fn(timer);
+		pthread_mutex_lock(&loop->timer_lock);
+	}
+	timers_arm(loop);
+	pthread_mutex_unlock(&loop->timer_lock);
+}
+
+static int timers_init(struct event_loop *loop)
+{
+	int err;
+
+	loop->timer_fd = (struct event_source){.fn = on_timers, .arg = loop};
+	loop->timer_fd.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (loop->timer_fd.fd < 0)
+		return -errno;
+	err = event_add(loop, &loop->timer_fd, EPOLLIN);
+	if (err) {
+		close(loop->timer_fd.fd);
+		loop->timer_fd.fd = -1;
+	}
+	return err;
 }
 
 int event_timer_init(struct event_loop *loop, struct event_timer *timer, void (*fn)(struct event_timer *),
 		     void *arg)
 {
-	int err;
-
-	timer->fn = fn;
-	timer->arg = arg;
-	timer->src = (struct event_source){.fn = on_timer, .arg = timer};
-	timer->src.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (timer->src.fd < 0)
-		return -errno;
-	err = event_add(loop, &timer->src, EPOLLIN);
-	if (err) {
-		close(timer->src.fd);
-		timer->src.fd = -1;
-	}
-	return err;
-}
-
-static struct timespec to_timespec(u64 ns)
-{
-	return (struct timespec){.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+	*timer = (struct event_timer){.loop = loop, .fn = fn, .arg = arg};
+	list_init(&timer->link);
+	return 0;
 }
 
 void event_timer_set(struct event_timer *timer, u64 first_ns, u64 period_ns)
 {
-	struct itimerspec when = {.it_value = to_timespec(first_ns), .it_interval = to_timespec(period_ns)};
+	struct event_loop *loop = timer->loop;
 
-	timerfd_settime(timer->src.fd, 0, &when, NULL);
+	pthread_mutex_lock(&loop->timer_lock);
+	if (timer->deadline)
+		list_del(&timer->link);
+	timer->deadline = 0;
+	if (first_ns) {
+		/* Centuries ahead is never: no sum may wrap. */
+		timer->deadline = now_ns() + min_u64(first_ns, UINT64_MAX / 4);
+		timer->period = period_ns;
+		list_add_tail(&loop->timers, &timer->link);
+	}
+	timers_arm(loop);
+	pthread_mutex_unlock(&loop->timer_lock);
 }
 
 void event_timer_destroy(struct event_loop *loop, struct event_timer *timer)
 {
-	if (!timer->src.added)
+	if (!timer->loop)
 		return;
-	event_del(loop, &timer->src);
-	close(timer->src.fd);
-	timer->src.fd = -1;
+	event_timer_set(timer, 0, 0);
+	timer->loop = NULL;
+}
+
+/* ---- life ------------------------------------------------------------------------------------- */
+
+int event_init(struct event_loop *loop)
+{
+	int err;
+
+	memset(loop, 0, sizeof(*loop));
+	list_init(&loop->timers);
+	pthread_mutex_init(&loop->timer_lock, NULL);
+	loop->wake_fd = loop->timer_fd.fd = -1;
+	loop->epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (loop->epfd < 0) {
+		err = -errno;
+		goto fail;
+	}
+	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (loop->wake_fd < 0) {
+		err = -errno;
+		goto fail;
+	}
+	loop->wake = (struct event_source){.fd = loop->wake_fd, .fn = on_wake, .arg = loop};
+	err = event_add(loop, &loop->wake, EPOLLIN);
+	if (!err)
+		err = timers_init(loop);
+	if (!err)
+		return 0;
+fail:
+	event_destroy(loop);
+	return err;
+}
+
+void event_destroy(struct event_loop *loop)
+{
+	event_del(loop, &loop->timer_fd);
+	event_del(loop, &loop->wake);
+	if (loop->timer_fd.fd >= 0)
+		close(loop->timer_fd.fd);
+	if (loop->wake_fd >= 0)
+		close(loop->wake_fd);
+	if (loop->epfd >= 0)
+		close(loop->epfd);
+	loop->wake_fd = loop->epfd = loop->timer_fd.fd = -1;
+	pthread_mutex_destroy(&loop->timer_lock);
 }

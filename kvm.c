@@ -357,7 +357,7 @@ int kvm_up(struct kvm *kvm, const struct vm_config *cfg, const char *last_step)
 	kvm->log = &cfg->log;
 	kvm->start_ns = cfg->start_ns ? cfg->start_ns : now_ns();
 	kvm->sys_fd = kvm->vm_fd = kvm->mem.fd = -1;
-	kvm->signals.fd = kvm->loop.epfd = kvm->loop.wake_fd = -1;
+	kvm->signals.fd = kvm->loop.epfd = kvm->loop.wake_fd = kvm->loop.timer_fd.fd = -1;
 	list_init(&kvm->devices);
 	pthread_mutex_init(&kvm->pause.lock, NULL);
 	pthread_cond_init(&kvm->pause.parked, NULL);

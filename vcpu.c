@@ -5,7 +5,9 @@
  * How a request reaches a vCPU: the asker sets its bit, then run->immediate_exit, then sends SIG_KICK. The
  * vCPU clears immediate_exit before it looks at the bits. If the asker comes before the clearing, the look
  * sees the bit; if it comes after, KVM_RUN returns at once (or the signal ends it). Either way nothing is
- * lost.
+ * lost. What machine->vcpu_enter() looks at is reached in the same way: it runs after the last clearing of
+ * immediate_exit before KVM_RUN, so whoever first sets what it looks at and then asks for VCPU_INJECT is
+ * heard. A vCPU that asks itself needs no kick: it is on its way there.
  *
  * Pausing: each vCPU first completes the access it was in (KVM_RUN with immediate_exit set does that and no
  * more), then waits under pause.lock. Lock order: pause before any device.
@@ -240,7 +242,8 @@ static bool take_requests(struct vcpu *vcpu)
 	u32 bits;
 
 	set_immediate_exit(vcpu, 0);
-	bits = atomic_load(&vcpu->requests);
+	/* VCPU_INJECT has done its work by bringing us here. */
+	bits = atomic_fetch_and(&vcpu->requests, ~(u32)VCPU_INJECT);
 	if (bits & VCPU_STOP)
 		return false;
 	if (bits & VCPU_PAUSE) {
@@ -253,12 +256,15 @@ static bool take_requests(struct vcpu *vcpu)
 static void run_loop(struct vcpu *vcpu)
 {
 	struct kvm *kvm = vcpu->kvm;
+	void (*enter)(struct vcpu *) = kvm->machine->vcpu_enter;
 
 	while (atomic_load_explicit(&kvm->end, memory_order_relaxed) == VM_RUNNING) {
 		int err;
 
 		if (atomic_load(&vcpu->requests) && !take_requests(vcpu))
 			return;
+		if (enter)
+			enter(vcpu);
 		err = kvm_ioctl(vcpu->fd, KVM_RUN, NULL);
 		if (!err) {
 			handle_exit(vcpu);
@@ -277,6 +283,14 @@ static void run_loop(struct vcpu *vcpu)
 	}
 }
 
+static void set_live(struct vcpu *vcpu, bool live)
+{
+	pthread_mutex_lock(&vcpu->kick);
+	vcpu->self = pthread_self();
+	vcpu->live = live;
+	pthread_mutex_unlock(&vcpu->kick);
+}
+
 static void *vcpu_main(void *arg)
 {
 	struct vcpu *vcpu = arg;
@@ -289,7 +303,9 @@ static void *vcpu_main(void *arg)
 	sigemptyset(&kick);
 	sigaddset(&kick, SIG_KICK);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
+	set_live(vcpu, true);
 	run_loop(vcpu);
+	set_live(vcpu, false);
 	coalesced_drain(vcpu->kvm);
 	pthread_mutex_lock(&pause->lock);
 	pause->nr_running--;
@@ -308,9 +324,14 @@ static void on_kick(int sig)
 void vcpu_request(struct vcpu *vcpu, u32 bits)
 {
 	atomic_fetch_or(&vcpu->requests, bits);
-	set_immediate_exit(vcpu, 1);
-	if (vcpu->threaded)
-		pthread_kill(vcpu->thread, SIG_KICK);
+	pthread_mutex_lock(&vcpu->kick);
+	if (!vcpu->live || !pthread_equal(vcpu->self, pthread_self())) {
+		set_immediate_exit(vcpu, 1);
+		/* One that is not live yet sees the bit at the head of its loop. */
+		if (vcpu->live)
+			pthread_kill(vcpu->self, SIG_KICK);
+	}
+	pthread_mutex_unlock(&vcpu->kick);
 }
 
 bool kvm_pause(struct kvm *kvm)
@@ -352,6 +373,7 @@ static int vcpu_open(struct kvm *kvm, u32 index)
 		log_error("vcpu %u: KVM_CREATE_VCPU: %s", index, strerror(-vcpu->fd));
 		return vcpu->fd;
 	}
+	pthread_mutex_init(&vcpu->kick, NULL);
 	kvm->nr_vcpus++;
 	vcpu->run = kvm_mmap(vcpu->fd, kvm->run_size, 0);
 	if (!vcpu->run) {
@@ -398,6 +420,7 @@ void vcpus_destroy(struct kvm *kvm)
 		if (vcpu->run)
 			munmap(vcpu->run, kvm->run_size);
 		close(vcpu->fd);
+		pthread_mutex_destroy(&vcpu->kick);
 	}
 	free(kvm->vcpu);
 	kvm->vcpu = NULL;

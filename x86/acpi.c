@@ -157,14 +157,12 @@ static bool madt_cpus(struct buf *out, const struct kvm *kvm)
 
 static void write_madt(struct x86_acpi *t, const struct kvm *kvm)
 {
-	/* The split irqchip has neither PIC nor PIT: no 8259s to mask, no timer to look for on pin 2. */
-	bool pic = kvm->irqchip.ops != &x86_irqchip_split;
 	struct buf *out = &t->out;
 	bool x2apic;
 
 	table_begin(t, TABLE_MADT, "APIC", 5);
 	buf_le32(out, (u32)X86_LAPIC);
-	buf_le32(out, pic); /* PCAT_COMPAT */
+	buf_le32(out, 1); /* PCAT_COMPAT: there are 8259s */
 	x2apic = madt_cpus(out, kvm);
 
 	buf_u8(out, MADT_IOAPIC);

@@ -8,6 +8,7 @@
  * are the head of our table, which goes down only with the first MSI.
  */
 #include "layout.h"
+#include "pic.h"
 #include "x86.h"
 #include <errno.h>
 #include <lkvm/config.h>
@@ -83,44 +84,35 @@ int x86_msi_route(struct irqchip *chip, const struct msi_msg *msg, struct kvm_ir
 
 /* ---- state ---------------------------------------------------------------------------------- */
 
-static void walk_pic(struct state *s, struct kvm_pic_state *pic)
+void x86_redirection_walk(struct state *s, u32 pin, u64 *bits)
 {
-	state_u8(s, "irr", &pic->irr);
-	state_u8(s, "imr", &pic->imr);
-	state_u8(s, "isr", &pic->isr);
-	state_u8(s, "last_irr", &pic->last_irr);
-	state_u8(s, "elcr", &pic->elcr);
-	state_u8(s, "irq_base", &pic->irq_base);
-	state_u8(s, "priority_add", &pic->priority_add);
-	state_u8(s, "read_reg_select", &pic->read_reg_select);
-	state_u8(s, "poll", &pic->poll);
-	state_u8(s, "special_mask", &pic->special_mask);
-	state_u8(s, "init_state", &pic->init_state);
-	state_u8(s, "auto_eoi", &pic->auto_eoi);
-	state_u8(s, "rotate_on_auto_eoi", &pic->rotate_on_auto_eoi);
-	state_u8(s, "special_fully_nested_mode", &pic->special_fully_nested_mode);
-	state_u8(s, "init4", &pic->init4);
-	state_u8(s, "elcr_mask", &pic->elcr_mask);
-}
-
-void x86_redirection_note(struct state *s, u32 pin, u64 entry)
-{
+	/* They outlive the walk, for its complaints. */
+	static const char *const name[X86_NR_LINES] = {
+		"redirection0",	 "redirection1",  "redirection2",  "redirection3",  "redirection4",
+		"redirection5",	 "redirection6",  "redirection7",  "redirection8",  "redirection9",
+		"redirection10", "redirection11", "redirection12", "redirection13", "redirection14",
+		"redirection15", "redirection16", "redirection17", "redirection18", "redirection19",
+		"redirection20", "redirection21", "redirection22", "redirection23"};
 	static const char *const mode[8] = {"fixed", "lowest", "SMI", "3", "NMI", "INIT", "6", "ExtINT"};
-	char name[8];
+	char pin_name[8];
+	u64 entry;
 
+	state_u64(s, name[pin], bits);
 	if (!state_printing(s))
 		return;
-	snprintf(name, sizeof(name), "pin%u", pin);
-	state_note(s, name, "vector %02x %s %s %s %s dest %02x%s%s", (u32)(entry & 0xff),
+	entry = *bits;
+	snprintf(pin_name, sizeof(pin_name), "pin%u", pin);
+	state_note(s, pin_name, "vector %02x %s %s %s %s dest %02x%s%s", (u32)(entry & 0xff),
 		   mode[entry >> 8 & 7], entry >> 11 & 1 ? "logical" : "physical",
 		   entry >> 15 & 1 ? "level" : "edge", entry >> 13 & 1 ? "low" : "high", (u32)(entry >> 56),
 		   entry >> 16 & 1 ? " masked" : "", entry >> 14 & 1 ? " in service" : "");
 }
 
-static void walk_ioapic(struct state *s, struct kvm_ioapic_state *io)
+static void walk_ioapic(struct state *s, struct kvm_ioapic_state *io, const char *name)
 {
 	u64 base = io->base_address;
 
+	state_begin(s, name, 1);
 	state_u64(s, "base", &base);
 	io->base_address = base;
 	state_u32(s, "ioregsel", &io->ioregsel);
@@ -129,10 +121,10 @@ static void walk_ioapic(struct state *s, struct kvm_ioapic_state *io)
 	for (u32 pin = 0; pin < KVM_IOAPIC_NUM_PINS; pin++) {
 		u64 entry = io->redirtbl[pin].bits;
 
-		state_u64(s, "redirection", &entry);
+		x86_redirection_walk(s, pin, &entry);
 		io->redirtbl[pin].bits = entry;
-		x86_redirection_note(s, pin, entry);
 	}
+	state_end(s);
 }
 
 static int walk_chip(struct irqchip *irqchip, struct state *s, u32 id, const char *name)
@@ -142,12 +134,10 @@ static int walk_chip(struct irqchip *irqchip, struct state *s, u32 id, const cha
 
 	if (err < 0)
 		return err;
-	state_begin(s, name, 1);
 	if (id == KVM_IRQCHIP_IOAPIC)
-		walk_ioapic(s, &chip.chip.ioapic);
+		walk_ioapic(s, &chip.chip.ioapic, name);
 	else
-		walk_pic(s, &chip.chip.pic);
-	state_end(s);
+		pic_walk(&chip.chip.pic, s, name);
 	if (state_reading(s) && !s->err)
 		err = kvm_ioctl(irqchip->kvm->vm_fd, KVM_SET_IRQCHIP, &chip);
 	return err < 0 ? err : s->err;
@@ -155,6 +145,7 @@ static int walk_chip(struct irqchip *irqchip, struct state *s, u32 id, const cha
 
 static int walk_pit(struct irqchip *irqchip, struct state *s)
 {
+	static const char *const name[] = {"channel0", "channel1", "channel2"};
 	struct kvm_pit_state2 pit;
 	int err = kvm_ioctl(irqchip->kvm->vm_fd, KVM_GET_PIT2, &pit);
 
@@ -165,6 +156,7 @@ static int walk_pit(struct irqchip *irqchip, struct state *s)
 		struct kvm_pit_channel_state *ch = &pit.channels[i];
 		u64 loaded = (u64)ch->count_load_time;
 
+		state_begin(s, name[i], 1);
 		state_u32(s, "count", &ch->count);
 		state_u16(s, "latched_count", &ch->latched_count);
 		state_u8(s, "count_latched", &ch->count_latched);
@@ -179,6 +171,7 @@ static int walk_pit(struct irqchip *irqchip, struct state *s)
 		state_u8(s, "gate", &ch->gate);
 		state_u64(s, "count_load_time", &loaded);
 		ch->count_load_time = (s64)loaded;
+		state_end(s);
 	}
 	state_u32(s, "flags", &pit.flags);
 	state_end(s);

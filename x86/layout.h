@@ -26,9 +26,9 @@
  *              |                       |
  *              | PCI 64-bit window     |  the last 1/4 of the guest's physical address space
  *
- * Ports: 020 0a0 PIC, 040 PIT, 060 064 i8042, 070 RTC, 080 POST, 0e0.. --testdev, 0e9 debug, 0f4 exit code,
- * 2e8 2f8 3e8 3f8 serial, 3f0 boot timer, 402 debug, 505 pvpanic, 600 sleep and reset and event registers,
- * cf8 PCI.
+ * Ports: 020 0a0 4d0 PIC, 040 061 PIT, 060 064 i8042, 070 RTC, 080 POST, 0e0.. --testdev, 0e9 debug,
+ * 0f4 exit code, 2e8 2f8 3e8 3f8 serial, 3f0 boot timer, 402 debug, 505 pvpanic, 600 sleep and reset and
+ * event registers, cf8 PCI.
  */
 #ifndef LKVM_X86_LAYOUT_H
 #define LKVM_X86_LAYOUT_H

@@ -193,6 +193,7 @@ static const struct machine_ops x86_machine = {
 	.vcpu_init = x86_vcpu_init,
 	.vcpu_free = x86_vcpu_free,
 	.vcpu_reset = x86_vcpu_reset,
+	.vcpu_enter = x86_vcpu_enter,
 	.vcpu_exit = x86_vcpu_exit,
 	.vcpu_dump = x86_vcpu_dump,
 	.vcpu_state = x86_vcpu_state,

@@ -121,15 +121,14 @@ static void mp_pci_interrupts(struct mp_table *t, const struct kvm *kvm, u8 ioap
 				     (u8)(line + pci_intx_line(PCI_DEVFN(slot, 0), pin + 1)));
 }
 
-static void mp_interrupts(struct mp_table *t, const struct kvm *kvm, u8 ioapic, bool pic)
+static void mp_interrupts(struct mp_table *t, const struct kvm *kvm, u8 ioapic)
 {
 	/* ISA lines are pins of the same number, as in the MADT; line 2 is the cascade of the two PICs. */
 	for (u8 irq = 0; irq < 16; irq++)
-		if (irq != 2 && (irq || pic))
+		if (irq != 2)
 			mp_interrupt(t, MP_IO_INTERRUPT, MP_INT, BUS_ID_ISA, irq, ioapic, irq);
 	mp_pci_interrupts(t, kvm, ioapic);
-	if (pic)
-		mp_interrupt(t, MP_LOCAL_INTERRUPT, MP_EXTINT, BUS_ID_ISA, 0, 0xff, 0);
+	mp_interrupt(t, MP_LOCAL_INTERRUPT, MP_EXTINT, BUS_ID_ISA, 0, 0xff, 0);
 	mp_interrupt(t, MP_LOCAL_INTERRUPT, MP_NMI, BUS_ID_ISA, 0, 0xff, 1);
 }
 
@@ -187,7 +186,7 @@ static void mp_finish(struct mp_table *t)
 
 int x86_mptable_write(struct kvm *kvm)
 {
-	bool pic = kvm->irqchip.ops != &x86_irqchip_split;
+	bool split = kvm->irqchip.ops == &x86_irqchip_split;
 	u8 ioapic = X86_IOAPIC_ID(kvm->cfg->cpus);
 	struct mp_table t = {.entries = 0};
 	int r;
@@ -205,10 +204,10 @@ int x86_mptable_write(struct kvm *kvm)
 	mp_bus(&t, BUS_ID_ISA, "ISA   ");
 	mp_entry(&t, MP_IOAPIC);
 	buf_u8(&t.out, ioapic);
-	buf_u8(&t.out, pic ? IOAPIC_VERSION : IOAPIC_SPLIT_VERSION);
+	buf_u8(&t.out, split ? IOAPIC_SPLIT_VERSION : IOAPIC_VERSION);
 	buf_u8(&t.out, 1); /* enabled */
 	buf_le32(&t.out, (u32)X86_IOAPIC);
-	mp_interrupts(&t, kvm, ioapic, pic);
+	mp_interrupts(&t, kvm, ioapic);
 
 	r = t.out.err;
 	if (!r) {

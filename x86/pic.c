@@ -290,8 +290,10 @@ void pic_write_elcr(struct pic *pic, u32 chip, u8 v)
 {
 	struct kvm_pic_state *c = &pic->chip[chip & 1];
 
+	/* Of the edges only those of inputs that stay edge-triggered are kept. */
+	c->irr &= (u8) ~(c->elcr | v);
 	c->elcr = v & c->elcr_mask;
-	c->irr = (c->irr & (u8)~c->elcr) | (c->last_irr & c->elcr);
+	c->irr |= c->last_irr & c->elcr;
 	update_cascade(pic);
 }
 

@@ -214,7 +214,9 @@ static void set_gate(struct pit_channel *ch, u64 now, bool gate)
 			ch->count = ch->next;
 		begin(ch, now);
 	} else if (gate) {
-		go_on(ch, now);
+		/* Between the two bytes of a count mode 0 stands still. */
+		if (ch->mode != TERMINAL_COUNT || !ch->write_high)
+			go_on(ch, now);
 	} else if (!triggered(ch)) {
 		stop(ch, now);
 	}

@@ -31,8 +31,8 @@ struct x86_machine {
 	bool ext_dest_id;	  /* MSI destinations of 15 bits: the I/O APIC is in user space */
 	u32 phys_bits;		  /* guest physical address width */
 	struct kvm_cpuid2 *cpuid; /* the vCPUs' common template */
-	bool cpuid_done;          /* the template is ready */
-	bool cpuid_threaded;      /* cpuid_thread fetches it and is to be joined */
+	bool cpuid_done;	  /* the template is ready */
+	bool cpuid_threaded;	  /* cpuid_thread fetches it and is to be joined */
 	pthread_t cpuid_thread;
 	int cpuid_err; /* of the fetch; read after the join */
 	u32 tsc_khz;
@@ -48,10 +48,8 @@ static inline struct x86_machine *x86_of(const struct kvm *kvm)
 /* cpuid.c */
 int __must_check x86_cpuid_fetch(struct kvm *kvm); /* begins to ask KVM, beside what follows in the start */
 void x86_cpuid_free(struct kvm *kvm);
-int __must_check
-x86_cpuid_init(struct kvm *kvm); /* template from the host's, --cpu applied */
-int __must_check
-x86_cpuid_apply(struct vcpu *vcpu); /* its own APIC id and topology, KVM_SET_CPUID2 */
+int __must_check x86_cpuid_init(struct kvm *kvm);    /* template from the host's, --cpu applied */
+int __must_check x86_cpuid_apply(struct vcpu *vcpu); /* its own APIC id and topology, KVM_SET_CPUID2 */
 int x86_cpu_option(void *cfg, const struct cli_option *opt, const char *arg); /* checks --cpu's words */
 void x86_cpu_list(struct buf *out);					      /* the names --cpu knows */
 
@@ -70,25 +68,17 @@ int x86_vcpu_state(struct vcpu *vcpu, struct state *s);
 /* boot*.c: one a protocol; each fills in x86_of(kvm)->start */
 int x86_boot(struct kvm *kvm, struct boot_image *img);
 bool bzimage_is(const struct boot_image *img);
-int __must_check
-bzimage_load(struct kvm *kvm, const struct boot_image *img);
-int __must_check
-elf64_load(struct kvm *kvm, const struct boot_image *img);
+int __must_check bzimage_load(struct kvm *kvm, const struct boot_image *img);
+int __must_check elf64_load(struct kvm *kvm, const struct boot_image *img);
 bool pvh_is(const struct boot_image *img);
-int __must_check
-pvh_load(struct kvm *kvm, const struct boot_image *img);
+int __must_check pvh_load(struct kvm *kvm, const struct boot_image *img);
 bool multiboot_is(const struct boot_image *img);
-int __must_check
-multiboot_load(struct kvm *kvm, const struct boot_image *img);
-int __must_check
-flat_load(struct kvm *kvm, const struct boot_image *img);
+int __must_check multiboot_load(struct kvm *kvm, const struct boot_image *img);
+int __must_check flat_load(struct kvm *kvm, const struct boot_image *img);
 /* boot-tables.c: what several protocols need */
-int __must_check
-x86_long_mode_tables(struct kvm *kvm); /* identity map and GDT */
-int __must_check
-x86_reset_vector(struct kvm *kvm);
-int __must_check
-x86_boot_gdt(struct kvm *kvm, bool long_mode);
+int __must_check x86_long_mode_tables(struct kvm *kvm); /* identity map and GDT */
+int __must_check x86_reset_vector(struct kvm *kvm);
+int __must_check x86_boot_gdt(struct kvm *kvm, bool long_mode);
 struct x86_e820 {
 	u64 addr, size;
 	u32 type; /* 1 RAM, 2 reserved, 3 ACPI */
@@ -99,18 +89,16 @@ u32 x86_e820(const struct kvm *kvm, struct x86_e820 *map); /* entries filled, as
 gpa_t x86_low_end(const struct kvm *kvm);
 
 /* acpi.c, mptable.c: called by x86_boot() before the loaders; they place tables in guest RAM */
-int __must_check
-x86_acpi_write(struct kvm *kvm);		     /* sets rsdp, acpi_high, acpi_high_size */
+int __must_check x86_acpi_write(struct kvm *kvm);    /* sets rsdp, acpi_high, acpi_high_size */
 int x86_acpi_dump(const struct kvm *kvm, int dirfd); /* facp.dat, dsdt.dat ...: for iasl -d */
-int __must_check
-x86_mptable_write(struct kvm *kvm);
+int __must_check x86_mptable_write(struct kvm *kvm);
 
 /* irqchip.c, irqchip-split.c */
 extern const struct irqchip_ops x86_irqchip_full, x86_irqchip_split;
 int x86_msi_route(struct irqchip *chip, const struct msi_msg *msg, struct kvm_irq_routing_entry *entry);
-int __must_check
-x86_lapics_state(struct irqchip *chip, struct state *s);
-void x86_redirection_note(struct state *s, u32 pin, u64 entry); /* decoded, when printing */
+int __must_check x86_lapics_state(struct irqchip *chip, struct state *s);
+void x86_redirection_walk(struct state *s, u32 pin, u64 *entry); /* with a decoded form, when printing */
+void x86_vcpu_enter(struct vcpu *vcpu); /* gives the split chip's PIC interrupts to KVM */
 
 /* attrs.c: the attribute tables this machine uses */
 extern const struct kvm_attr_table x86_system_attrs, x86_vcpu_attrs, x86_vfio_attrs;

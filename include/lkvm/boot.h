@@ -22,29 +22,24 @@ struct boot_image {
 
 /* -errno after one logged line ("PATH: is a directory"). A gzip file comes out decompressed (2 GiB at most).
  */
-int __must_check
-boot_image_open(struct boot_image *img, const char *path);
+int __must_check boot_image_open(struct boot_image *img, const char *path);
 /* The same, but what the file holds is taken as it is. */
-int __must_check
-boot_image_open_raw(struct boot_image *img, const char *path);
+int __must_check boot_image_open_raw(struct boot_image *img, const char *path);
 void boot_image_close(struct boot_image *img);
 /* The `boot` step: opens cfg->kernel, calls machine->boot(), then machine->vcpu_reset() for each vCPU. */
-int __must_check
-boot_load(struct kvm *kvm);
+int __must_check boot_load(struct kvm *kvm);
 
 /*
  * Loads all initrds, each padded to 4 bytes, one after another, as high as they fit between low and high.
  * *gpa and *size are 0 when there are none. -errno after one logged line.
  */
-int __must_check
-boot_load_initrd(struct kvm *kvm, gpa_t low, gpa_t high, gpa_t *gpa, u64 *size);
+int __must_check boot_load_initrd(struct kvm *kvm, gpa_t low, gpa_t high, gpa_t *gpa, u64 *size);
 
 /*
  * The kernel command line: default_params (unless nodefaults) and every -p piece, joined by blanks. malloc'd.
  * -E2BIG after one logged line when it is longer than max bytes, its NUL not counted.
  */
-int __must_check
-boot_cmdline(struct kvm *kvm, size_t max, char **out);
+int __must_check boot_cmdline(struct kvm *kvm, size_t max, char **out);
 
 /* ELF, 32 and 64 bits, of the byte order given. Everything is checked before anything is written. */
 struct elf_info {
@@ -58,11 +53,10 @@ bool elf_is(const struct boot_image *img);
 /* NULL when the file is a sound ELF executable, and *info filled in; else what is wrong with it. */
 const char *elf_check(const struct boot_image *img, struct elf_info *info);
 /* elf_check() for those who need it to be one: -ENOEXEC after one logged line. */
-int __must_check
-elf_parse(const struct boot_image *img, struct elf_info *info);
+int __must_check elf_parse(const struct boot_image *img, struct elf_info *info);
 /* Copies the PT_LOAD segments to their physical addresses plus offset; clears the rest of memsz. */
-int __must_check
-elf_load(struct kvm *kvm, const struct boot_image *img, const struct elf_info *info, u64 offset);
+int __must_check elf_load(struct kvm *kvm, const struct boot_image *img, const struct elf_info *info,
+			  u64 offset);
 /* The note of that owner and type in any PT_NOTE: its descriptor and length, or NULL. */
 const u8 *elf_note(const struct boot_image *img, const struct elf_info *info, const char *owner, u32 type,
 		   u32 *len);

@@ -55,8 +55,8 @@ struct bus {
  * Claims [base, base + len) for dev. Only before the `run` step, from the main thread. -EBUSY after one
  * logged line naming both owners when it overlaps another region or (MMIO) RAM; -ENOMEM.
  */
-int __must_check
-bus_map(struct device *dev, enum bus_id bus, u64 base, u64 len, io_fn fn, void *arg, u32 flags);
+int __must_check bus_map(struct device *dev, enum bus_id bus, u64 base, u64 len, io_fn fn, void *arg,
+			 u32 flags);
 void bus_freeze(struct kvm *kvm);
 void bus_destroy(struct kvm *kvm);
 

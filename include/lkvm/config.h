@@ -61,13 +61,11 @@ extern const struct cli_option run_options[];
  * argv[0] is the verb. On 0 the config is complete and checked, host limits excepted. *help is set, and
  * nothing else done, when help was asked for. -EINVAL after one logged line. config_free() in every case.
  */
-int __must_check
-config_parse(struct vm_config *cfg, int argc, char **argv, bool *help);
+int __must_check config_parse(struct vm_config *cfg, int argc, char **argv, bool *help);
 void config_help(int fd);
 void config_free(struct vm_config *cfg);
 /* The --config file's text (one option a line, without dashes; '#' comments), applied to p. For the fuzzer
  * too. */
-int __must_check
-config_apply_text(struct option_parser *p, const char *file, char *text);
+int __must_check config_apply_text(struct option_parser *p, const char *file, char *text);
 
 #endif

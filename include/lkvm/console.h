@@ -29,17 +29,14 @@ struct console_client {
 };
 
 /* Part of the `devices` step, before any device: opens the host sides. Undone by consoles_destroy(). */
-int __must_check
-consoles_create(struct kvm *kvm);
+int __must_check consoles_create(struct kvm *kvm);
 /* Part of the `run` step: raw mode, input starts flowing. */
-int __must_check
-consoles_start(struct kvm *kvm);
+int __must_check consoles_start(struct kvm *kvm);
 void consoles_destroy(struct kvm *kvm); /* flushes what is still buffered, for 1 s at the most */
 
 /* Attaches dev to console `index`; one client each: -EBUSY. index >= CONSOLE_MAX: -EINVAL. */
-int __must_check
-console_attach(struct kvm *kvm, u32 index, struct device *dev, const struct console_client *client,
-	       struct console **out);
+int __must_check console_attach(struct kvm *kvm, u32 index, struct device *dev,
+				const struct console_client *client, struct console **out);
 void console_detach(struct console *con);
 /* Takes as many of len bytes as there is room for, and returns how many. Any thread. Never blocks. */
 size_t console_write(struct console *con, const u8 *data, size_t len);

@@ -21,8 +21,7 @@ struct verb;
 #define CONTROL_MAX_REPLY   MiB(16)
 
 /* The `control` step. A VM of that name that lives: -EEXIST, logged. A stale socket is replaced. */
-int __must_check
-control_create(struct kvm *kvm);
+int __must_check control_create(struct kvm *kvm);
 void control_destroy(struct kvm *kvm);
 
 /* --- where the sockets are (control-dir.c) ------------------------------------------------------- */
@@ -30,21 +29,17 @@ void control_destroy(struct kvm *kvm);
 #define CONTROL_DIRS	 2   /* a VM is made in the first; root looks into /run/lkvm too */
 #define CONTROL_PATH_MAX 108 /* sockaddr_un's */
 /* The i-th directory's path. -ENOENT when there is no i-th, -ENAMETOOLONG. Silent. */
-int __must_check
-control_dir_path(u32 i, char *out, size_t room);
+int __must_check control_dir_path(u32 i, char *out, size_t room);
 /*
  * Opens the directory of that path, made before when `create`. A directory that is another's, a symbolic link
  * or open to others is refused. The fd, or -errno: logged, but for -ENOENT.
  */
-int __must_check
-control_dir_open(const char *path, bool create);
+int __must_check control_dir_open(const char *path, bool create);
 /* One holder at a time makes or removes sockets; closing the fd lets go. -EBUSY after a second. Silent. */
-int __must_check
-control_dir_lock(int dirfd);
+int __must_check control_dir_lock(int dirfd);
 /* A connected non-blocking socket: the fd, or -errno (-ENOENT, -ECONNREFUSED: nobody listens any more).
  * Silent. */
-int __must_check
-control_connect(const char *dir, const char *name);
+int __must_check control_connect(const char *dir, const char *name);
 /* Whether the file name is NAME.sock of a possible VM; name has room for CONTROL_PATH_MAX. */
 bool control_name_of(const char *file, char *name);
 
@@ -52,15 +47,14 @@ bool control_name_of(const char *file, char *name);
 
 struct str_list;
 /* Names of the VMs that listen, sorted; stale sockets are removed. Free with control_names_free(). */
-int __must_check
-control_list(struct str_list *names);
+int __must_check control_list(struct str_list *names);
 void control_names_free(struct str_list *names);
 /*
  * Sends one request and parses the answer; waits timeout_ms at the most. -errno silent (-ENOENT no such VM,
  * -ECONNREFUSED stale, -ETIMEDOUT, -EBADMSG, -EPERM not ours to control).
  */
-int __must_check
-control_call(const char *name, const char *request, int timeout_ms, struct json_value **reply);
+int __must_check control_call(const char *name, const char *request, int timeout_ms,
+			      struct json_value **reply);
 
 #define CONTROL_CALL_MS 5000 /* what a verb waits for a VM that listens */
 
@@ -100,8 +94,8 @@ int control_each(const struct control_target *target, const char *verb, control_
  * For `one`: a call whose failure, the VM's own "error" included, is logged ("NAME: ...") and put into j as
  * {"name", "ok": false, "error"}. 0 and the reply, or an exit status.
  */
-int __must_check
-control_ask(const char *name, const char *request, struct json *j, struct json_value **reply);
+int __must_check control_ask(const char *name, const char *request, struct json *j,
+			     struct json_value **reply);
 
 /* The same failure for other reasons than a call's. EXIT_HOST_ERROR. */
 int control_failed(const char *name, struct json *j, const char *why);

@@ -76,10 +76,8 @@ struct device_request {
 };
 
 /* The `devices` step: board first, then requests. On failure everything made so far is destroyed. */
-int __must_check
-devices_create(struct kvm *kvm);
-int __must_check
-devices_start(struct kvm *kvm);
+int __must_check devices_create(struct kvm *kvm);
+int __must_check devices_start(struct kvm *kvm);
 void devices_stop(struct kvm *kvm);
 void devices_destroy(struct kvm *kvm); /* reverse order */
 /* The first device of that ops with that board index, or NULL. */

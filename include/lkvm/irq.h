@@ -66,25 +66,20 @@ struct irq_state {
 	bool routing_live; /* KVM_SET_GSI_ROUTING has been called: changes go to the kernel at once */
 };
 
-int __must_check
-irq_init(struct kvm *kvm);
+int __must_check irq_init(struct kvm *kvm);
 void irq_destroy(struct kvm *kvm);
 
 /* Chooses (kvm->cfg.irqchip, or the best that probes) and makes the irqchip; the `irqchip` step. */
-int __must_check
-irqchip_create(struct kvm *kvm);
-int __must_check
-irqchip_finalize(struct kvm *kvm);
+int __must_check irqchip_create(struct kvm *kvm);
+int __must_check irqchip_finalize(struct kvm *kvm);
 void irqchip_destroy(struct kvm *kvm);
 
 /* Marks a fixed line as taken: -EBUSY when it is, -EINVAL when the chip has no such line. */
-int __must_check
-irq_claim(struct kvm *kvm, u32 line);
+int __must_check irq_claim(struct kvm *kvm, u32 line);
 /* One more device drives a line that was claimed. */
 void irq_share(struct kvm *kvm, u32 line);
 /* A free line at or above `first`: the line, or -ENOSPC. */
-int __must_check
-irq_alloc(struct kvm *kvm, u32 first);
+int __must_check irq_alloc(struct kvm *kvm, u32 first);
 /*
  * Drives a line. Call it when the level changes, not more often. Edge-triggered lines see an edge by a low
  * and a high. Any thread, under the device's lock; a failure is a bug of ours and is only logged.
@@ -92,42 +87,33 @@ irq_alloc(struct kvm *kvm, u32 first);
 void irq_set_line(struct kvm *kvm, u32 line, bool level);
 
 /* Appends a fixed route (a chip's pin); before `run`, from irqchip ops->routes. */
-int __must_check
-irq_add_route(struct kvm *kvm, const struct kvm_irq_routing_entry *entry);
+int __must_check irq_add_route(struct kvm *kvm, const struct kvm_irq_routing_entry *entry);
 /* The usual kind of fixed route: a GSI to a pin of a chip (KVM_IRQCHIP_*). */
-int __must_check
-irq_route_pin(struct kvm *kvm, u32 gsi, u32 chip, u32 pin);
+int __must_check irq_route_pin(struct kvm *kvm, u32 gsi, u32 chip, u32 pin);
 /* Sends the whole table down; a chip whose pins have no default routes in the kernel calls it at finalize. */
-int __must_check
-irq_routing_commit(struct kvm *kvm);
+int __must_check irq_routing_commit(struct kvm *kvm);
 /* A new GSI routed to msg: the GSI, or -errno. */
-int __must_check
-irq_msi_add(struct kvm *kvm, const struct msi_msg *msg);
+int __must_check irq_msi_add(struct kvm *kvm, const struct msi_msg *msg);
 /* Points an MSI's GSI to another message. */
-int __must_check
-irq_msi_update(struct kvm *kvm, u32 gsi, const struct msi_msg *msg);
+int __must_check irq_msi_update(struct kvm *kvm, u32 gsi, const struct msi_msg *msg);
 /*
  * The route of one of the chip's own pins, for a chip whose pins are in user space: msg, or NULL for none.
  * Nothing is sent down when it is what it was.
  */
-int __must_check
-irq_pin_msi(struct kvm *kvm, u32 pin, const struct msi_msg *msg);
+int __must_check irq_pin_msi(struct kvm *kvm, u32 pin, const struct msi_msg *msg);
 void irq_msi_remove(struct kvm *kvm, u32 gsi);
 /* Sends a message at once (KVM_SIGNAL_MSI): >= 0 delivered or blocked, -errno. */
-int __must_check
-irq_msi_send(struct kvm *kvm, const struct msi_msg *msg);
+int __must_check irq_msi_send(struct kvm *kvm, const struct msi_msg *msg);
 
 /* trigger (and resample for level lines, or -1) are eventfds that stay the caller's. */
-int __must_check
-irq_fd_assign(struct kvm *kvm, u32 gsi, int trigger, int resample);
+int __must_check irq_fd_assign(struct kvm *kvm, u32 gsi, int trigger, int resample);
 void irq_fd_deassign(struct kvm *kvm, u32 gsi, int trigger);
 
 /*
  * fd is signalled by the kernel when the guest writes to addr on `bus`: len 0 (any), 1, 2, 4 or 8; with
  * `match` only when the value equals *match.
  */
-int __must_check
-ioeventfd_assign(struct kvm *kvm, int bus, u64 addr, u32 len, const u64 *match, int fd);
+int __must_check ioeventfd_assign(struct kvm *kvm, int bus, u64 addr, u32 len, const u64 *match, int fd);
 void ioeventfd_deassign(struct kvm *kvm, int bus, u64 addr, u32 len, const u64 *match, int fd);
 
 #endif

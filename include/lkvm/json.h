@@ -43,8 +43,7 @@ struct json_value {
  * beyond a double.
  */
 #define JSON_MAX_DEPTH 16
-int __must_check
-json_parse(const char *text, size_t len, struct json_value **out);
+int __must_check json_parse(const char *text, size_t len, struct json_value **out);
 void json_free(struct json_value *v);
 /* NULL when obj is no object or has no such key. */
 const struct json_value *json_get(const struct json_value *obj, const char *key);

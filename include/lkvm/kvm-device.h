@@ -75,28 +75,23 @@ extern const size_t kvm_nr_device_infos;
 const char *kvm_device_name(u32 type); /* "type 77" never: "unknown" when not listed */
 
 /* 0 when this VM's KVM can make one; -ENODEV or another -errno. Creates nothing (KVM_CREATE_DEVICE_TEST). */
-int __must_check
-kvm_device_probe(const struct kvm *kvm, u32 type);
+int __must_check kvm_device_probe(const struct kvm *kvm, u32 type);
 /*
  * Makes a device: its fd or -errno, logged. The VM keeps the fd as well and closes all of them, in reverse
  * order of their making, when it goes down (kvm_devices_close()); the caller never closes it.
  */
-int __must_check
-kvm_device_create(struct kvm *kvm, u32 type);
+int __must_check kvm_device_create(struct kvm *kvm, u32 type);
 void kvm_devices_close(struct kvm *kvm);
 
 bool kvm_attr_has(int fd, u32 group, u64 attr);
 /* 0 or -errno, silent: val points to as many bytes as the kernel's documentation of the attribute says. */
-int __must_check
-kvm_attr_set(int fd, u32 group, u64 attr, const void *val);
-int __must_check
-kvm_attr_get(int fd, u32 group, u64 attr, void *val);
+int __must_check kvm_attr_set(int fd, u32 group, u64 attr, const void *val);
+int __must_check kvm_attr_get(int fd, u32 group, u64 attr, void *val);
 /*
  * Sets, in order, the entries that have KVM_ATTR_APPLY. Stops at the first that fails, logs it with
  * kvm_attr_explain()'s text and returns its -errno. `owner` names the device in that line.
  */
-int __must_check
-kvm_attr_apply(const char *owner, int fd, const struct kvm_attr *table, size_t n);
+int __must_check kvm_attr_apply(const char *owner, int fd, const struct kvm_attr *table, size_t n);
 /*
  * One line for a failed attribute call: "gicv3: set GRP_ADDR/DIST = 0x8000000: EEXIST: it is placed already".
  * what: "create", "has", "get" or "set"; a may be NULL.

@@ -91,8 +91,7 @@ struct kvm {
 int kvm_session(const struct vm_config *cfg);
 
 /* The steps apart, for tests: up to and without `run`; kvm_down() walks back whatever is up. */
-int __must_check
-kvm_up(struct kvm *kvm, const struct vm_config *cfg, const char *last_step);
+int __must_check kvm_up(struct kvm *kvm, const struct vm_config *cfg, const char *last_step);
 void kvm_down(struct kvm *kvm);
 
 /* Ends the VM: records why (the first reason wins) and wakes the main thread. Any thread; returns at once. */
@@ -103,13 +102,11 @@ int kvm_exit_status(const struct kvm *kvm);
 /* Text for --dry-run and --debug: memory map, buses, lines, devices (describe.c). */
 void kvm_describe(struct kvm *kvm, struct buf *out);
 /* --dump-acpi: writes the tables into cfg->dump_acpi. -errno after one logged line. */
-int __must_check
-kvm_dump_acpi(struct kvm *kvm);
+int __must_check kvm_dump_acpi(struct kvm *kvm);
 /* KVM_CHECK_EXTENSION on the VM (or the system before there is one): > 0 when there, else 0. */
 int kvm_cap(const struct kvm *kvm, u32 cap);
 /* KVM_ENABLE_CAP on the VM. */
-int __must_check
-kvm_enable_cap(struct kvm *kvm, u32 cap, u64 arg0, u64 arg1);
+int __must_check kvm_enable_cap(struct kvm *kvm, u32 cap, u64 arg0, u64 arg1);
 
 /*
  * Coalesced I/O (coalesced.c): writes to a range that the kernel queues in a ring instead of leaving KVM_RUN.
@@ -117,12 +114,10 @@ kvm_enable_cap(struct kvm *kvm, u32 cap, u64 arg0, u64 arg1);
  * so no write is ever later than COALESCED_MAX_DELAY_MS.
  */
 #define COALESCED_MAX_DELAY_MS 10
-int __must_check
-coalesced_init(struct kvm *kvm);
+int __must_check coalesced_init(struct kvm *kvm);
 void coalesced_destroy(struct kvm *kvm);
 /* -ENOTSUP where KVM cannot. Any thread that holds no bus device's lock ... or the one asking for itself. */
-int __must_check
-coalesced_add(struct kvm *kvm, enum bus_id bus, u64 addr, u32 len);
+int __must_check coalesced_add(struct kvm *kvm, enum bus_id bus, u64 addr, u32 len);
 void coalesced_remove(struct kvm *kvm, enum bus_id bus, u64 addr, u32 len);
 void coalesced_drain(struct kvm *kvm);
 

@@ -27,8 +27,7 @@ void log_print(const struct log *log, enum log_level level, const char *fmt, ...
 #define log_debug(log, ...) log_print(log, LOG_DEBUG, __VA_ARGS__)
 
 /* "error", "warning", "info" or "debug"; -EINVAL for any other word. */
-int __must_check
-log_level_parse(const char *word, enum log_level *level);
+int __must_check log_level_parse(const char *word, enum log_level *level);
 
 /*
  * For messages that a guest can provoke: true for the first 10 in each 5 seconds, and then not again.

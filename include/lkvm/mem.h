@@ -36,26 +36,20 @@ struct guest_mem {
  * Adds RAM of `size` bytes at `gpa`; only from machine->mem_layout(), in ascending order, before
  * mem_create(). Both are multiples of the host's page size. -EINVAL (logged) when it overlaps or is full.
  */
-int __must_check
-mem_add_ram(struct kvm *kvm, gpa_t gpa, u64 size);
+int __must_check mem_add_ram(struct kvm *kvm, gpa_t gpa, u64 size);
 /* The `memory` step: lays out, maps and registers all banks. Undone by mem_destroy(). */
-int __must_check
-mem_create(struct kvm *kvm);
+int __must_check mem_create(struct kvm *kvm);
 void mem_destroy(struct kvm *kvm);
 /* Registers one more memslot over host memory of the caller's (flash, ROM). Before `run`. */
-int __must_check
-mem_add_slot(struct kvm *kvm, gpa_t gpa, u64 size, void *hva, bool readonly);
+int __must_check mem_add_slot(struct kvm *kvm, gpa_t gpa, u64 size, void *hva, bool readonly);
 
 /* Copy out of or into guest RAM; a range may cross adjoining banks. -EFAULT when any byte is not RAM. */
-int __must_check
-guest_read(const struct guest_mem *mem, gpa_t gpa, void *buf, size_t len);
-int __must_check
-guest_write(const struct guest_mem *mem, gpa_t gpa, const void *buf, size_t len);
+int __must_check guest_read(const struct guest_mem *mem, gpa_t gpa, void *buf, size_t len);
+int __must_check guest_write(const struct guest_mem *mem, gpa_t gpa, const void *buf, size_t len);
 /* The host address of a range that lies wholly in one bank, or NULL. len 0 gives NULL. */
 void *guest_ptr(const struct guest_mem *mem, gpa_t gpa, size_t len);
 /* A range as host pieces: how many of `max` were filled, or -EFAULT, or -E2BIG when max is too few. */
-int __must_check
-guest_iov(const struct guest_mem *mem, gpa_t gpa, size_t len, struct iovec *iov, int max);
+int __must_check guest_iov(const struct guest_mem *mem, gpa_t gpa, size_t len, struct iovec *iov, int max);
 /* Bytes of RAM in all banks that are not readonly. */
 u64 guest_ram_size(const struct guest_mem *mem);
 /*

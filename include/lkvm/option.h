@@ -44,8 +44,7 @@ struct str_list {
 	const char **item;
 	size_t count;
 };
-int __must_check
-str_list_add(struct str_list *list, const char *s);
+int __must_check str_list_add(struct str_list *list, const char *s);
 void str_list_free(struct str_list *list); /* the strings themselves are not the list's */
 
 struct option_parser {
@@ -61,13 +60,11 @@ struct option_parser {
  * *rest is the index of the first argument that is no option. -EINVAL after one logged line that names the
  * option and, for a near miss, the nearest known name.
  */
-int __must_check
-options_parse(struct option_parser *p, int argc, char **argv, int *rest);
+int __must_check options_parse(struct option_parser *p, int argc, char **argv, int *rest);
 
 /* One run-file line's worth: option `name` (long, no dashes) with `arg` or NULL. `where` prefixes messages.
  */
-int __must_check
-options_apply(struct option_parser *p, const char *where, const char *name, const char *arg);
+int __must_check options_apply(struct option_parser *p, const char *where, const char *name, const char *arg);
 /*
  * The argument of the option `name` if the command line has it ("" when it takes none), else NULL. Applies
  * nothing and says nothing: for an option that has to be known before the others are applied.
@@ -78,8 +75,7 @@ void options_done(struct option_parser *p);
 
 /* OPT_CALL: `data` is a NULL-terminated array of words; the u64 at `offset` becomes the index of the one
  * given. */
-int __must_check
-option_choice(void *target, const struct cli_option *opt, const char *arg);
+int __must_check option_choice(void *target, const struct cli_option *opt, const char *arg);
 
 /* The known name that a mistyped word is nearest to: start with {word}, try each; name is NULL for none near.
  */
@@ -91,11 +87,9 @@ struct nearest {
 void nearest_try(struct nearest *n, const char *name);
 
 /* Digits with an optional K, M, G or T (binary); a bare number is multiplied by `unit`. -EINVAL, -ERANGE. */
-int __must_check
-parse_size(const char *s, u64 unit, u64 *out);
+int __must_check parse_size(const char *s, u64 unit, u64 *out);
 /* Decimal, or hexadecimal with 0x; nothing may follow. -EINVAL, -ERANGE. */
-int __must_check
-parse_u64(const char *s, u64 *out);
+int __must_check parse_u64(const char *s, u64 *out);
 /* Bytes in the largest unit that holds them exactly, as parse_size() reads it with unit 1: "512M". */
 #define SIZE_TEXT_ROOM 24
 const char *size_text(char out[SIZE_TEXT_ROOM], u64 bytes);

@@ -73,8 +73,7 @@ void pci_function_init(struct pci_function *fn, struct device *dev, const struct
  * Puts fn on the bus: function 0 of the first free slot from 1 up for PCI_ANY_SLOT, else at that devfn. 0,
  * -EBUSY (taken), -ENOSPC, -EINVAL. Only while the VM is built.
  */
-int __must_check
-pci_register(struct pci_bus *bus, struct pci_function *fn, int devfn);
+int __must_check pci_register(struct pci_bus *bus, struct pci_function *fn, int devfn);
 void pci_unregister(struct pci_function *fn);
 /* Configuration space as after power-on. */
 void pci_function_reset(struct pci_function *fn);

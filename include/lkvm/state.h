@@ -59,7 +59,6 @@ void state_bytes(struct state *s, const char *name, void *data, size_t len);
 /* A derived, human-readable value: printed, never saved. */
 void state_note(struct state *s, const char *name, const char *fmt, ...) __printf(3, 4);
 /* Ends the walk: s->err, logged once with the place. On RESTORE bytes left over are -EBADMSG. */
-int __must_check
-state_finish(struct state *s, const char *what);
+int __must_check state_finish(struct state *s, const char *what);
 
 #endif

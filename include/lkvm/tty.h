@@ -22,14 +22,11 @@ struct tty {
 };
 
 /* stdin and stdout as they are. A terminal in whose background we are is not read: tty->in is -1. */
-int __must_check
-tty_open_stdio(struct tty *tty);
+int __must_check tty_open_stdio(struct tty *tty);
 /* A new pseudo-terminal, in raw mode; tty->path names the side to open with a terminal program. */
-int __must_check
-tty_open_pty(struct tty *tty);
+int __must_check tty_open_pty(struct tty *tty);
 /* Puts tty->in into raw mode when it is a terminal; nothing to do otherwise. */
-int __must_check
-tty_raw(struct tty *tty);
+int __must_check tty_raw(struct tty *tty);
 /* Puts the terminal back and closes what we opened. Safe to call twice. */
 void tty_close(struct tty *tty);
 

@@ -54,14 +54,12 @@ static inline u64 max_u64(u64 a, u64 b)
 }
 
 /* True when the sum or the product does not fit; *out is then not to be used. */
-static inline bool __must_check
-add_overflow(u64 a, u64 b, u64 *out)
+static inline bool __must_check add_overflow(u64 a, u64 b, u64 *out)
 {
 	return __builtin_add_overflow(a, b, out);
 }
 
-static inline bool __must_check
-mul_overflow(u64 a, u64 b, u64 *out)
+static inline bool __must_check mul_overflow(u64 a, u64 b, u64 *out)
 {
 	return __builtin_mul_overflow(a, b, out);
 }

@@ -19,8 +19,9 @@ struct kvm;
 struct state;
 
 enum vcpu_request {
-	VCPU_PAUSE = 0x1, /* park until kvm_resume() */
-	VCPU_STOP = 0x2,  /* leave the thread */
+	VCPU_PAUSE = 0x1,  /* park until kvm_resume() */
+	VCPU_STOP = 0x2,   /* leave the thread */
+	VCPU_INJECT = 0x4, /* come out of KVM_RUN and go back in: machine->vcpu_enter() has something to do */
 };
 
 /* What came out of KVM_RUN, counted for `lkvm debug`. Written by the vCPU's thread alone. */
@@ -35,7 +36,10 @@ struct vcpu {
 	int fd;
 	struct kvm_run *run;
 	pthread_t thread;
-	bool threaded;	      /* thread was made and not yet joined */
+	bool threaded;	      /* thread was made and not yet joined; main thread only */
+	pthread_mutex_t kick; /* innermost of all; guards the two below */
+	pthread_t self;
+	bool live;	      /* self is in its run loop */
 	_Atomic u32 requests; /* enum vcpu_request */
 	_Atomic bool parked;  /* under kvm->pause.lock for the waiter's sake */
 	u32 hint[BUS_COUNT];  /* last hit on each bus; its own thread only */
@@ -44,14 +48,12 @@ struct vcpu {
 };
 
 /* The `vcpus` step: fds, kvm_run mappings, machine->vcpu_init(); no threads yet. */
-int __must_check
-vcpus_create(struct kvm *kvm);
+int __must_check vcpus_create(struct kvm *kvm);
 void vcpus_destroy(struct kvm *kvm);
 /* Threads: started in the `run` step; vcpus_stop() asks, kicks and joins. */
-int __must_check
-vcpus_start(struct kvm *kvm);
+int __must_check vcpus_start(struct kvm *kvm);
 void vcpus_stop(struct kvm *kvm);
-/* Sets a request and makes the vCPU see it soon. Any thread. */
+/* Sets a request and makes the vCPU see it soon. Any thread, any lock but vcpu->kick held. */
 void vcpu_request(struct vcpu *vcpu, u32 bits);
 
 /*

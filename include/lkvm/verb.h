@@ -38,8 +38,8 @@ int verb_unknown(const char *name);
  * A verb whose command line is options and nothing else: parses it into target. 1 when help was asked for,
  * and printed; -EINVAL after one logged line. VERB_HELP_OPTION belongs into the table.
  */
-int __must_check
-verb_options(const struct verb *verb, const struct cli_option *table, void *target, int argc, char **argv);
+int __must_check verb_options(const struct verb *verb, const struct cli_option *table, void *target, int argc,
+			      char **argv);
 /* The usage lines as they are, then the table. */
 void verb_options_help(const struct verb *verb, const struct cli_option *table, int fd, const char *usage);
 int verb_parse_nothing(void *target, const struct cli_option *opt, const char *arg);

@@ -62,7 +62,7 @@ image() {
 	cat >"$root/lab/conf" <<-END
 		L1_MODULES='$L1_MODULES'
 		L1_REPORT='$L1_REPORT'
-		GUEST_CONSOLE='$GUEST_CONSOLE'
+		GUEST_TIMER='$GUEST_TIMER'
 		KEEP='$keep'
 	END
 	pack "$root" >"$1/initrd"

@@ -6,6 +6,7 @@
 # line each (short enough that lines of two lanes do not mix):
 #
 #   say TEXT
+#   silent TEXT                L1 fell silent: its console is of interest even if all goes well now
 #   end CASE STATUS SECONDS    its TAP is in $work/tap.CASE
 #   closed                     no case is left for this lane
 
@@ -99,7 +100,7 @@ lane() {
 			[ "$up" = 1 ] || l1_boot "$1" || { l1_end "$1"; continue; }
 			up=1
 			! case_run "$name" || break
-			echo "say L1 of lane $1 fell silent in $name: $results/console-$1-$boots.log" >&5
+			echo "silent L1 of lane $1 fell silent in $name: $results/console-$1-$boots.log" >&5
 			echo "not ok - L1 fell silent" >>"$work/tap.$name"
 			l1_end "$1"
 			up=0

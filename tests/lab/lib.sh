@@ -11,6 +11,8 @@
 # Guests are slow here (a kernel needs 20 s and more), and slower on a busy machine: a bound is there
 # to end what is stuck, never to judge speed.
 
+# shellcheck source=/dev/null
+. /lab/conf		# names of the architecture's row
 case=$1
 # shellcheck disable=SC2034	# for the cases
 kernel=/guest/vmlinuz initrd=/guest/initrd

@@ -317,6 +317,7 @@ static int vcpu_run(struct fake_vcpu *vcpu, const void *arg)
 	complete(vcpu);
 	if (immediate_exit(vcpu))
 		return -EINTR;
+	vcpu->vector_waits = false;
 	do {
 		e = script_at(vcpu);
 		ret = e ? play(vcpu, e) : sleep_until(vcpu, true);

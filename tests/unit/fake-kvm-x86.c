@@ -475,6 +475,22 @@ static int vcpu_blob(struct fake_vcpu *vcpu, unsigned long req, void *arg, bool 
 	return 0;
 }
 
+/* With the PICs in user space; one vector waits until the guest takes it, which the next KVM_RUN does. */
+static int interrupt(struct fake_vcpu *vcpu, const struct kvm_interrupt *irq)
+{
+	if (vcpu->obj.vm->irqchip)
+		return -ENXIO;
+	if (irq->irq > 255)
+		return -EINVAL;
+	if (vcpu->vector_waits)
+		return -EEXIST;
+	vcpu->vector_waits = true;
+	vcpu->vector = irq->irq;
+	vcpu->obj.vm->interrupts++;
+	fake_vcpu_wake(vcpu);
+	return 0;
+}
+
 int fake_arch_vcpu_ioctl(struct fake_vcpu *vcpu, unsigned long req, void *arg, bool *known)
 {
 	switch (req) {
@@ -490,6 +506,8 @@ int fake_arch_vcpu_ioctl(struct fake_vcpu *vcpu, unsigned long req, void *arg, b
 		vcpu->nmis++;
 		fake_vcpu_wake(vcpu);
 		return 0;
+	case KVM_INTERRUPT:
+		return arg ? interrupt(vcpu, arg) : -EFAULT;
 	case KVM_SET_GUEST_DEBUG:
 	case KVM_KVMCLOCK_CTRL:
 	case KVM_SET_TSC_KHZ:

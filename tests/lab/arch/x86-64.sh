@@ -27,4 +27,5 @@ generic		generic/vmlinux
 '
 # What the guest's initramfs carries; modules with all they depend on.
 GUEST_MODULES='pvpanic-mmio button evdev'
-GUEST_CONSOLE=ttyS0
+# The line of /proc/interrupts that counts each CPU's timer.
+GUEST_TIMER='^LAB-IRQ +LOC:'

@@ -4,7 +4,6 @@
 boot vm -p "quiet lab=button,poweroff"
 up
 must "the guest has a power button" hears "LAB-BUTTON event" 60
-# The guest listens a moment later: press until it hears.
 check "stop exits with 0" ctl stop -n "$vm"
 check "the guest hears it" hears LAB-BUTTON-PRESSED 60
 ends 0 60

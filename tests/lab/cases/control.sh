@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The verbs on a running guest: list, debug, pause, resume, stop --force
-boot vm -p "quiet lab=tick"
+boot vm -c 2 -p "quiet lab=tick"
 up
 must "the guest prints on and on" hears "LAB-TICK 5" 60
 
@@ -14,6 +14,10 @@ check "debug exits with 0" ctl debug -n "$vm"
 check "it prints registers" grep -Eiq '\brip\b' ctl.out
 check "debug --json exits with 0" ctl debug -n "$vm" --json
 check "what it prints is JSON" json ctl.out
+kill -USR1 "$vm_pid"
+check "SIGUSR1 has its registers printed too" within 30 grep -Eiq '\brip\b' "$vm.err"
+check "debug --nmi exits with 0" ctl debug -n "$vm" --nmi 1
+check "the guest has had an NMI" hears "NMI received for unknown reason" 30
 lines=$(wc -l <"$vm.out")
 check "the guest lives on" within 30 more_lines "$lines"
 
@@ -29,7 +33,6 @@ check "the output goes on" within 30 more_lines "$lines"
 
 check "a verb on a VM that is not there fails" fails ctl pause -n no-such-vm
 check "stop --force exits with 0" ctl stop -n "$vm" --force
-check "the VM ends" vm_wait 30
-diag "its exit status is $vm_status"
+ends 35 30
 check "nothing of the VM is left" nothing_left
 check "list no longer names it" fails listed "$vm"

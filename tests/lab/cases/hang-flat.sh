@@ -23,5 +23,5 @@ check "there is an instruction pointer" grep -Eiq '\brip\b' ctl.out
 check "pause" ctl pause -n "$vm"
 check "resume" ctl resume -n "$vm"
 check "stop --force" ctl stop -n "$vm" --force
-check "the VM ends" vm_wait 30
+ends 35 30
 check "nothing of the VM is left" nothing_left

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The stock kernel with quiet: its exits, power-off
-# lab: alone arch=x86-64
+# lab: arch=x86-64
 boot vm -c 1 -m 256 -p "quiet lab=wait,poweroff"
 up
 figures 8000

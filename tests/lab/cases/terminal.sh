@@ -6,7 +6,6 @@ port=2323
 cat >login <<END
 #!/bin/sh
 cd $PWD
-echo \$\$ >pid
 tty >tty
 stty -a >before 2>/dev/null
 lkvm run --name terminal -k $kernel -i $initrd --console serial -p "quiet lab=shell,poweroff"
@@ -27,17 +26,20 @@ check "lkvm runs on a terminal" grep -q /dev/ tty
 must "there is a prompt" hears "LAB# " 60
 type_line 'echo one-$((20 + 3))'
 check "a typed command is run" hears "one-23" 30
-type_line 'sleep 1000'
-check "a command hangs" hears "sleep 1000" 30
+type_line 'echo hang-$((1 + 1)); sleep 1000'
+check "a command hangs" hears "hang-2" 30
 printf '\003' >&3
 check "Ctrl-c is the guest's" hears '\^C' 30
 type_line 'echo two-$((20 + 3))'
 check "there is a prompt again" hears "two-23" 30
+type_line 'read -r x; echo "<$x>" | od -An -c'
+printf '\001a\n' >&3
+check "Ctrl-a a sends a Ctrl-a" hears '< 001   >' 30
 printf '\001h' >&3
 check "Ctrl-a h prints help" hears "[Cc]trl-a x|C-a x" 30
 printf '\001x' >&3
 check "Ctrl-a x ends the VM" within 30 [ -s after ]
-diag "its exit status is $(cat status)"
+check "lkvm's exit status is 35" [ "$(cat status)" = 35 ]
 check "the terminal is as it was" cmp before after
 check "and it was a terminal" grep -q speed before
 exec 3>&-

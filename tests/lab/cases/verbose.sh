@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The stock kernel, verbose: its log, its exits, lkvm's memory, and SIGTERM
-# lab: alone arch=x86-64
+# lab: arch=x86-64
 boot vm -c 1 -m 256 -p "lab=info,wait"
 up
 figures 40000
