@@ -74,7 +74,7 @@ endif
 # --- sources: one wildcard per folder ------------------------------------------------------------
 
 FOLDERS := util devices hw virtio host $(ARCHDIR)
-SRC := $(wildcard *.c) $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c)) 
+SRC := $(wildcard *.c) $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c))
 OBJ := $(SRC:%.c=$(O)/%.o)
 # What unit tests and fuzz targets link: all but main and the seam (tests/unit puts its fake there).
 LIB_OBJ := $(filter-out $(O)/main.o $(O)/kvm-ioctl.o,$(OBJ))

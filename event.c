@@ -27,6 +27,7 @@ int event_add(struct event_loop *loop, struct event_source *src, u32 events)
 	if (epoll_ctl(loop->epfd, EPOLL_CTL_ADD, src->fd, &ev) < 0)
 		return -errno;
 	src->added = true;
+	loop->nr_sources++;
 	return 0;
 }
 
@@ -43,6 +44,7 @@ void event_del(struct event_loop *loop, struct event_source *src)
 		return;
 	epoll_ctl(loop->epfd, EPOLL_CTL_DEL, src->fd, NULL);
 	src->added = false;
+	loop->nr_sources--;
 	for (int i = 0; i < loop->nr_pending; i++)
 		if (loop->pending[i] == src)
 			loop->pending[i] = NULL;

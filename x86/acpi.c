@@ -66,6 +66,7 @@ enum table_id { TABLE_DSDT, TABLE_MADT, TABLE_MCFG, TABLE_FADT, TABLE_XSDT, TABL
 struct x86_acpi {
 	struct buf out;
 	gpa_t base; /* of out.data[0] */
+	u64 room;   /* bytes kept for it, when base is at the top of low RAM */
 	struct {
 		size_t at, len; /* len 0: there is none */
 	} table[TABLE_COUNT];
@@ -302,7 +303,8 @@ static int acpi_build(struct x86_acpi *t, const struct kvm *kvm)
 	size = align_up(t->out.len, TABLE_ALIGN) + align_up(FADT_LEN, TABLE_ALIGN) + HEADER_LEN +
 	       8 * TABLE_COUNT;
 	if (!t->out.err && size > X86_ACPI_SIZE) {
-		t->base = guest_fit_high(&kvm->mem, size, 4096, X86_HIGH_MEM, X86_RAM_HOLE);
+		t->room = align_up(size, 4096);
+		t->base = guest_fit_high(&kvm->mem, t->room, 4096, X86_HIGH_MEM, X86_RAM_HOLE);
 		if (!t->base) {
 			log_error("ACPI tables: %zu bytes for %llu vCPUs do not fit into low RAM: give "
 				  "more memory (-m) or fewer vCPUs (-c)",
@@ -335,7 +337,7 @@ int x86_acpi_write(struct kvm *kvm)
 		r = guest_write(&kvm->mem, X86_ACPI, t.out.data, t.out.len);
 	} else {
 		m->acpi_high = t.base;
-		m->acpi_high_size = align_up(t.out.len, 4096);
+		m->acpi_high_size = t.room;
 		r = guest_write(&kvm->mem, t.base, t.out.data, t.out.len);
 		if (!r)
 			r = guest_write(&kvm->mem, X86_ACPI, t.out.data, RSDP_LEN);

@@ -27,6 +27,7 @@ struct event_loop {
 	int wake_fd;			  /* eventfd: event_stop() */
 	struct event_source *pending[16]; /* of the batch at hand; event_del() takes a source out */
 	int nr_pending;
+	u32 nr_sources; /* added now, the loop's own two included; main thread */
 	struct event_source wake;
 	bool stop;
 

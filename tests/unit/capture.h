@@ -4,6 +4,7 @@
 #define LKVM_TEST_CAPTURE_H
 
 #include <stdarg.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,6 +25,8 @@ static inline void capture_begin(int fd)
 	capture.saved = dup(fd);
 	capture.mem = memfd_create("capture", MFD_CLOEXEC);
 	assert_true(capture.saved >= 0 && capture.mem >= 0);
+	/* As a log file is opened: each line goes to the end, whichever thread's it is. */
+	assert_int_equal(fcntl(capture.mem, F_SETFL, O_APPEND), 0);
 	assert_int_equal(dup2(capture.mem, fd), fd);
 }
 

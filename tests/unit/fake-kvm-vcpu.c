@@ -317,11 +317,14 @@ static int vcpu_run(struct fake_vcpu *vcpu, const void *arg)
 	complete(vcpu);
 	if (immediate_exit(vcpu))
 		return -EINTR;
+	/* The guest takes whatever comes at once. */
 	vcpu->vector_waits = false;
 	do {
 		e = script_at(vcpu);
 		ret = e ? play(vcpu, e) : sleep_until(vcpu, true);
 	} while (ret > 0);
+	vcpu->run->ready_for_interrupt_injection = 1;
+	vcpu->run->if_flag = 1;
 	return ret;
 }
 

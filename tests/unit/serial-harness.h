@@ -126,7 +126,7 @@ int __wrap_event_timer_init(struct event_loop *loop, struct event_timer *timer,
 {
 	timer->fn = fn;
 	timer->arg = arg;
-	timer->src.added = true;
+	timer->loop = loop;
 	now->timer = timer;
 	return 0;
 }
@@ -138,7 +138,7 @@ void __wrap_event_timer_set(struct event_timer *timer, u64 first_ns, u64 period_
 
 void __wrap_event_timer_destroy(struct event_loop *loop, struct event_timer *timer)
 {
-	timer->src.added = false;
+	timer->loop = NULL;
 }
 
 static struct device *new_device(struct fake *f)

@@ -48,7 +48,7 @@ static void program(u32 ch, u8 mode, u16 count)
 /* To the middle of the nth clock after `from`: what rounding does to its ends is not what is tested. */
 static void at(u64 from, u64 n)
 {
-	now = from + (n * 2 + 1) * SEC / 2 / PIT_HZ;
+	now = from + n / PIT_HZ * SEC + (n % PIT_HZ * 2 + 1) * SEC / 2 / PIT_HZ;
 }
 
 static u16 both(u32 ch)
