@@ -17,45 +17,51 @@
 #include <zlib.h>
 
 #define IMAGE_MAX GiB(2)
+#define ROOM_MAX  (IMAGE_MAX + 1) /* full when there is more than IMAGE_MAX */
+#define TOO_LARGE "too large (2 GiB at the most)"
+
+/* data with at least twice the room it had, or NULL after one logged line. */
+static u8 *grow(const struct boot_image *img, u8 *data, size_t *room)
+{
+	size_t want = *room ? (size_t)min_u64(*room * 2, ROOM_MAX) : MiB(1);
+	u8 *grown = *room < ROOM_MAX ? realloc(data, want) : NULL;
+
+	if (grown)
+		*room = want;
+	else
+		log_error("%s: %s", img->path, *room < ROOM_MAX ? "out of memory" : TOO_LARGE);
+	return grown;
+}
 
 /* Something that cannot be mapped, a pipe for one: read to its end. */
 static int read_all(struct boot_image *img, int fd)
 {
-	size_t room = 0;
+	size_t room = 0, size = 0;
 	u8 *data = NULL;
+	ssize_t n;
 
-	img->size = 0;
-	for (;;) {
-		ssize_t n;
+	do {
+		if (size == room) {
+			u8 *grown = grow(img, data, &room);
 
-		if (img->size == room) {
-			u8 *grown;
-
-			room = room ? room * 2 : MiB(1);
-			grown = room <= IMAGE_MAX ? realloc(data, room) : NULL;
 			if (!grown) {
 				free(data);
-				log_error("%s: too large (2 GiB at the most)", img->path);
 				return -EFBIG;
 			}
 			data = grown;
 		}
-		n = read(fd, data + img->size, room - img->size);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			int err = n < 0 ? -errno : 0;
+		n = read(fd, data + size, room - size);
+		size += n > 0 ? (size_t)n : 0;
+	} while (n > 0 || (n < 0 && errno == EINTR));
+	if (n < 0 || !size) {
+		int err = n < 0 ? -errno : -ENOEXEC;
 
-			if (err) {
-				log_error("%s: %s", img->path, strerror(-err));
-				free(data);
-				return err;
-			}
-			break;
-		}
-		img->size += (size_t)n;
+		log_error("%s: %s", img->path, n < 0 ? strerror(-err) : "is empty");
+		free(data);
+		return err;
 	}
 	img->data = data;
+	img->size = size;
 	return 0;
 }
 
@@ -81,7 +87,7 @@ static int map_file(struct boot_image *img, int fd)
 		return -ENOEXEC;
 	}
 	if ((u64)st.st_size > IMAGE_MAX) {
-		log_error("%s: too large (2 GiB at the most)", img->path);
+		log_error("%s: %s", img->path, TOO_LARGE);
 		return -EFBIG;
 	}
 	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -113,40 +119,57 @@ int boot_image_open_raw(struct boot_image *img, const char *path)
 	return err;
 }
 
+/* Whether another gzip member follows; what else may follow the last one is no part of the image. */
+static bool next_member(const z_stream *z)
+{
+	return z->avail_in >= 2 && z->next_in[0] == 0x1f && z->next_in[1] == 0x8b;
+}
+
+/* All members into *out, have bytes: a zlib status, or Z_ERRNO after one logged line. */
+static int inflate_all(const struct boot_image *img, z_stream *z, u8 **out, size_t *have)
+{
+	size_t room = 0;
+	int ret;
+
+	do {
+		if (*have == room) {
+			u8 *grown = grow(img, *out, &room);
+
+			if (!grown)
+				return Z_ERRNO;
+			*out = grown;
+		}
+		z->next_out = *out + *have;
+		z->avail_out = (uInt)(room - *have);
+		ret = inflate(z, Z_NO_FLUSH);
+		*have = (size_t)(z->next_out - *out);
+		if (ret == Z_STREAM_END && next_member(z))
+			ret = inflateReset(z);
+		/* At the end of a truncated file the next call makes no progress: Z_BUF_ERROR. */
+	} while (ret == Z_OK);
+	return ret;
+}
+
 /* Replaces img's data by what it decompresses to. Gzip members that follow one another are one image. */
 static int gunzip(struct boot_image *img)
 {
 	z_stream z = {.next_in = (Bytef *)(uintptr_t)img->data, .avail_in = (uInt)img->size};
-	size_t room = img->size * 4, have = 0;
+	size_t have = 0;
 	u8 *out = NULL;
 	int ret;
 
-	if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK)
+	if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK) {
+		log_error("%s: out of memory", img->path);
 		return -ENOMEM;
-	do {
-		u8 *grown;
-
-		if (have == room || !out) {
-			room = out ? room * 2 : room;
-			grown = room <= IMAGE_MAX ? realloc(out, room) : NULL;
-			if (!grown) {
-				ret = Z_MEM_ERROR;
-				break;
-			}
-			out = grown;
-		}
-		z.next_out = out + have;
-		z.avail_out = (uInt)(room - have);
-		ret = inflate(&z, Z_NO_FLUSH);
-		have = (size_t)(z.next_out - out);
-	} while (ret == Z_OK && (z.avail_in || !z.avail_out));
+	}
+	ret = inflate_all(img, &z, &out, &have);
 	inflateEnd(&z);
 	if (ret != Z_STREAM_END || !have) {
 		free(out);
-		log_error("%s: %s", img->path,
-			  ret == Z_MEM_ERROR ? "decompresses to more than 2 GiB"
-					     : "damaged or truncated gzip data");
-		return ret == Z_MEM_ERROR ? -EFBIG : -ENOEXEC;
+		if (ret == Z_ERRNO)
+			return -EFBIG;
+		log_error("%s: damaged or truncated gzip data", img->path);
+		return -ENOEXEC;
 	}
 	boot_image_close(img);
 	img->data = out;
@@ -207,8 +230,10 @@ int boot_load_initrd(struct kvm *kvm, gpa_t low, gpa_t high, gpa_t *gpa, u64 *si
 	if (!list->count)
 		return 0;
 	img = calloc(list->count, sizeof(*img));
-	if (!img)
+	if (!img) {
+		log_error("%s: out of memory", list->item[0]);
 		return -ENOMEM;
+	}
 	for (size_t i = 0; i < list->count && !err; i++) {
 		err = boot_image_open_raw(&img[i], list->item[i]);
 		if (!err && add_overflow(*size, align_up(img[i].size, 4), size))
@@ -240,8 +265,11 @@ int boot_cmdline(struct kvm *kvm, size_t max, char **out)
 	for (size_t i = 0; i < cfg->params.count; i++)
 		buf_printf(&line, "%s%s", line.len ? " " : "", cfg->params.item[i]);
 	if (line.err) {
+		int err = line.err;
+
+		log_error("--params: the command line: %s", strerror(-err));
 		buf_free(&line);
-		return -ENOMEM;
+		return err;
 	}
 	if (line.len > max) {
 		log_error("--params: the command line has %zu bytes, this kernel takes %zu", line.len, max);

@@ -163,8 +163,11 @@ bool bus_access(struct kvm *kvm, struct vcpu *vcpu, enum bus_id id, u64 addr, u8
 		hand_over(r, vcpu, addr, data, len, write);
 		return true;
 	}
-	/* It starts outside of any region, or leaves the one it starts in: each byte finds its own way. */
-	for (u32 i = 0; len > 1 && i < len; i++) {
+	/*
+	 * It starts outside of any region, or leaves the one it starts in: each byte finds its own way, and
+	 * nothing is behind the last address.
+	 */
+	for (u32 i = 0; len > 1 && i < len && addr + i >= addr; i++) {
 		r = find_hinted(bus, vcpu, id, addr + i);
 		if (!r)
 			continue;

@@ -14,6 +14,7 @@
 #include <lkvm/kvm-device.h>
 #include <lkvm/kvm.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 struct coalesced {
@@ -56,8 +57,10 @@ int coalesced_init(struct kvm *kvm)
 	if (page <= 0 || !kvm->nr_vcpus || (u64)(page + 1) * (u64)page_size > kvm->run_size)
 		return 0;
 	co = calloc(1, sizeof(*co));
-	if (!co)
+	if (!co) {
+		log_error("coalesced I/O: out of memory");
 		return -ENOMEM;
+	}
 	co->kvm = kvm;
 	co->ring = (void *)((u8 *)kvm->vcpu[0].run + page * page_size);
 	co->room = (u32)((page_size - sizeof(*co->ring)) / sizeof(co->ring->coalesced_mmio[0]));
@@ -65,6 +68,8 @@ int coalesced_init(struct kvm *kvm)
 	pthread_mutex_init(&co->lock, NULL);
 	err = event_timer_init(&kvm->loop, &co->timer, on_timer, co);
 	if (err) {
+		log_error("coalesced I/O: timer: %s", strerror(-err));
+		pthread_mutex_destroy(&co->lock);
 		free(co);
 		return err;
 	}
@@ -125,14 +130,17 @@ void coalesced_drain(struct kvm *kvm)
 		first = co->ring->first;
 		last = __atomic_load_n(&co->ring->last, __ATOMIC_ACQUIRE);
 		/* The page is shared with the kernel alone, yet an index is not worth trusting. */
-		if (first == last || first >= co->room)
+		if (first == last || first >= co->room || last >= co->room)
 			break;
 		entry = co->ring->coalesced_mmio[first];
-		/* The entry is ours to read until this store gives its place back. */
-		__atomic_store_n(&co->ring->first, (first + 1) % co->room, __ATOMIC_RELEASE);
 		if (entry.len <= sizeof(entry.data))
 			bus_access(kvm, NULL, entry.pio ? BUS_PIO : BUS_MMIO, entry.phys_addr, entry.data,
 				   entry.len, true);
+		/*
+		 * The entry leaves the ring only now that the device has had it: a vCPU that finds the ring
+		 * empty, without the lock, goes on to its next access.
+		 */
+		__atomic_store_n(&co->ring->first, (first + 1) % co->room, __ATOMIC_RELEASE);
 	}
 	pthread_mutex_unlock(&co->lock);
 }

@@ -206,13 +206,11 @@ int event_init(struct event_loop *loop)
 
 	memset(loop, 0, sizeof(*loop));
 	list_init(&loop->timers);
-	pthread_mutex_init(&loop->timer_lock, NULL);
 	loop->wake_fd = loop->timer_fd.fd = -1;
 	loop->epfd = epoll_create1(EPOLL_CLOEXEC);
-	if (loop->epfd < 0) {
-		err = -errno;
-		goto fail;
-	}
+	if (loop->epfd < 0)
+		return -errno;
+	pthread_mutex_init(&loop->timer_lock, NULL);
 	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (loop->wake_fd < 0) {
 		err = -errno;
@@ -231,14 +229,15 @@ fail:
 
 void event_destroy(struct event_loop *loop)
 {
+	if (loop->epfd < 0)
+		return;
 	event_del(loop, &loop->timer_fd);
 	event_del(loop, &loop->wake);
 	if (loop->timer_fd.fd >= 0)
 		close(loop->timer_fd.fd);
 	if (loop->wake_fd >= 0)
 		close(loop->wake_fd);
-	if (loop->epfd >= 0)
-		close(loop->epfd);
+	close(loop->epfd);
 	loop->wake_fd = loop->epfd = loop->timer_fd.fd = -1;
 	pthread_mutex_destroy(&loop->timer_lock);
 }

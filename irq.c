@@ -204,8 +204,11 @@ int irq_add_route(struct kvm *kvm, const struct kvm_irq_routing_entry *entry)
 
 	pthread_mutex_lock(&kvm->irq.lock);
 	err = entry_add(&kvm->irq, entry);
-	if (!err && kvm->irq.routing_live)
+	if (!err && kvm->irq.routing_live) {
 		err = routing_commit(kvm);
+		if (err)
+			kvm->irq.nr_entries--;
+	}
 	pthread_mutex_unlock(&kvm->irq.lock);
 	return err;
 }
@@ -288,18 +291,33 @@ static int entry_replace(struct kvm *kvm, struct kvm_irq_routing_entry *old,
 			 const struct kvm_irq_routing_entry *now)
 {
 	struct irq_state *irq = &kvm->irq;
+	struct kvm_irq_routing_entry was = {0};
 	int err = 0;
 
 	/* Each commit costs a grace period in the kernel: guests rewrite the same message often. */
 	if (old ? now && !memcmp(old, now, sizeof(*now)) : !now)
 		return 0;
+	if (old)
+		was = *old;
 	if (old && now)
 		*old = *now;
 	else if (old)
 		*old = irq->entry[--irq->nr_entries];
 	else
 		err = entry_add(irq, now);
-	return err ? err : routing_commit(kvm);
+	if (err)
+		return err;
+	err = routing_commit(kvm);
+	if (!err)
+		return 0;
+	/* Ours is to be what the kernel has: else the same change would not be tried again. */
+	if (old && !now)
+		irq->entry[irq->nr_entries++] = *old;
+	if (old)
+		*old = was;
+	else
+		irq->nr_entries--;
+	return err;
 }
 
 int irq_msi_update(struct kvm *kvm, u32 gsi, const struct msi_msg *msg)

@@ -150,18 +150,26 @@ static void on_signal(struct event_source *src, u32 events)
 	kvm_resume(kvm);
 }
 
-/* Signals arrive as events. What was blocked before is kept, for the process may have further VMs to run. */
-static int signals_up(struct kvm *kvm)
+/* Those that arrive as events; *old is what was blocked before. */
+static sigset_t signals_block(sigset_t *old)
 {
 	sigset_t set;
-	int err;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR1);
-	pthread_sigmask(SIG_BLOCK, &set, &kvm->old_mask);
+	pthread_sigmask(SIG_BLOCK, &set, old);
+	return set;
+}
+
+/* What was blocked before is kept, for the process may have further VMs to run. */
+static int signals_up(struct kvm *kvm)
+{
+	sigset_t set = signals_block(&kvm->old_mask);
+	int err;
+
 	kvm->signals.fn = on_signal;
 	kvm->signals.arg = kvm;
 	kvm->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -171,11 +179,30 @@ static int signals_up(struct kvm *kvm)
 	return err;
 }
 
+/*
+ * Takes the signals that came when the loop had ended: once unblocked, they would kill the process. None of
+ * them is lost to a guest that reset at the same time and is to be started anew.
+ */
+static void signals_rest(struct kvm *kvm)
+{
+	struct signalfd_siginfo info;
+
+	while (read(kvm->signals.fd, &info, sizeof(info)) == sizeof(info)) {
+		u32 reset = VM_RESET;
+
+		if (info.ssi_signo != SIGUSR1 && kvm->cfg->on_reboot == ON_REBOOT_RESTART &&
+		    atomic_compare_exchange_strong(&kvm->end, &reset, VM_SIGNAL))
+			atomic_store(&kvm->end_code, (int)info.ssi_signo);
+	}
+}
+
 static void signals_down(struct kvm *kvm)
 {
 	event_del(&kvm->loop, &kvm->signals);
-	if (kvm->signals.fd >= 0)
+	if (kvm->signals.fd >= 0) {
+		signals_rest(kvm);
 		close(kvm->signals.fd);
+	}
 	kvm->signals.fd = -1;
 	pthread_sigmask(SIG_SETMASK, &kvm->old_mask, NULL);
 }
@@ -317,7 +344,11 @@ static int run_up(struct kvm *kvm)
 	if (kvm->cfg->timeout) {
 		u64 bound = kvm->cfg->timeout * 1000000000, gone = now_ns() - kvm->start_ns;
 
-		event_timer_set(&kvm->timeout, gone < bound ? bound - gone : 1, 0);
+		/* At once, not by the timer: a guest that always resets first would go on for ever. */
+		if (gone < bound)
+			event_timer_set(&kvm->timeout, bound - gone, 0);
+		else
+			on_timeout(&kvm->timeout);
 	}
 	return err ? err : vcpus_start(kvm);
 }
@@ -411,11 +442,14 @@ static int run_once(struct kvm *kvm, const struct vm_config *cfg)
 {
 	int err = kvm_up(kvm, cfg, NULL);
 
-	if (!err)
+	if (!err) {
 		err = event_run(&kvm->loop);
-	/* The guest's end may have come while the last step was still going up. */
+		if (err)
+			log_error("event loop: %s", strerror(-err));
+	}
+	/* Also when the guest had its end while the last step was still going up: the line is out. */
 	if (err)
-		kvm_end(kvm, VM_HOST_ERROR, 0);
+		atomic_store(&kvm->end, VM_HOST_ERROR);
 	kvm_down(kvm);
 	return kvm_exit_status(kvm);
 }
@@ -423,6 +457,7 @@ static int run_once(struct kvm *kvm, const struct vm_config *cfg)
 int kvm_session(const struct vm_config *cfg)
 {
 	struct kvm *kvm = calloc(1, sizeof(*kvm));
+	sigset_t old;
 	int status;
 
 	if (!kvm) {
@@ -434,9 +469,12 @@ int kvm_session(const struct vm_config *cfg)
 		free(kvm);
 		return status;
 	}
+	/* Over all restarts: a signal that comes between two VMs waits for the second. */
+	signals_block(&old);
 	do {
 		status = run_once(kvm, cfg);
 	} while (cfg->on_reboot == ON_REBOOT_RESTART && atomic_load(&kvm->end) == VM_RESET);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	free(kvm);
 	return status;
 }

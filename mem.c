@@ -100,8 +100,10 @@ static int open_hugetlbfs(const char *dir, u64 *page)
 		char path[256];
 		int n = snprintf(path, sizeof(path), "%s/lkvm-XXXXXX", dir);
 
-		if (n < 0 || (size_t)n >= sizeof(path))
+		if (n < 0 || (size_t)n >= sizeof(path)) {
+			log_error("--hugetlbfs %s: the name is too long", dir);
 			return -ENAMETOOLONG;
+		}
 		fd = mkostemp(path, O_CLOEXEC);
 		if (fd < 0) {
 			log_error("--hugetlbfs %s: cannot make a file there: %m", dir);
@@ -145,15 +147,18 @@ static int open_backing(struct kvm *kvm, u64 size, u64 *align)
 	return 0;
 }
 
-/* Maps size bytes at a multiple of align, so that the host can back the guest with huge pages. */
+/* Maps size bytes at a multiple of align, so that the host can back the guest with huge pages. NULL and
+ * errno. */
 static void *map_aligned(u64 size, u64 align, int fd)
 {
 	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED | MAP_NORESERVE;
 	u8 *area, *base;
 	u64 room;
 
-	if (add_overflow(size, align, &room))
+	if (add_overflow(size, align, &room)) {
+		errno = ENOMEM;
 		return NULL;
+	}
 	area = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (area == MAP_FAILED)
 		return NULL;

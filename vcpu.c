@@ -149,6 +149,12 @@ static void handle_other(struct vcpu *vcpu)
 
 	if (handled > 0)
 		return;
+	if (handled < 0) {
+		snprintf(why, sizeof(why), "%s: %s", kvm_exit_name(reason), strerror(-handled));
+		report_crash(vcpu, why);
+		kvm_end(vcpu->kvm, VM_HOST_ERROR, 0);
+		return;
+	}
 	switch (reason) {
 	case KVM_EXIT_SYSTEM_EVENT:
 		handle_system_event(vcpu);
@@ -404,8 +410,10 @@ int vcpus_create(struct kvm *kvm)
 		return -EINVAL;
 	}
 	kvm->vcpu = calloc(want, sizeof(*kvm->vcpu));
-	if (!kvm->vcpu)
+	if (!kvm->vcpu) {
+		log_error("--cpus %llu: out of memory", (unsigned long long)want);
 		return -ENOMEM;
+	}
 	for (u32 i = 0; i < want && !err; i++)
 		err = vcpu_open(kvm, i);
 	return err;
@@ -447,7 +455,9 @@ int vcpus_start(struct kvm *kvm)
 		err = -pthread_create(&vcpu->thread, NULL, vcpu_main, vcpu);
 		if (err) {
 			log_error("vcpu %u: cannot start its thread: %s", i, strerror(-err));
+			pthread_mutex_lock(&kvm->pause.lock);
 			kvm->pause.nr_running--;
+			pthread_mutex_unlock(&kvm->pause.lock);
 			break;
 		}
 		vcpu->threaded = true;

@@ -90,8 +90,10 @@ static int device_make(struct kvm *kvm, const struct device_ops *ops, const stru
 	struct device *dev = calloc(1, ops->size);
 	int err;
 
-	if (!dev)
+	if (!dev) {
+		log_error("%s: out of memory", ops->name);
 		return -ENOMEM;
+	}
 	dev->ops = ops;
 	dev->kvm = kvm;
 	dev->board = board;
@@ -101,7 +103,10 @@ static int device_make(struct kvm *kvm, const struct device_ops *ops, const stru
 	if (!err)
 		err = ops->create(dev, params);
 	if (err) {
-		log_error("%s: cannot be made: %s", dev->name, strerror(-err));
+		/* What else can go wrong has been said by those who know more of it. */
+		if (err == -ENOMEM || err == -ENOSPC)
+			log_error("%s: cannot be made: %s", dev->name,
+				  err == -ENOMEM ? "out of memory" : "no free place for it on its bus");
 		device_free(dev);
 		return err;
 	}

@@ -93,21 +93,20 @@ static int place(struct kvm *kvm, const struct boot_image *img, const struct set
 		 gpa_t *at)
 {
 	u64 align = hdr->kernel_alignment ? hdr->kernel_alignment : 0x200000;
-	gpa_t first;
+	u64 room = x86_low_end(kvm) - X86_HIGH_MEM;
 
 	if (align & (align - 1))
 		return bad(img, "its kernel_alignment is no power of two");
-	if (guest_ptr(&kvm->mem, hdr->pref_address, need)) {
-		*at = hdr->pref_address;
+	*at = hdr->pref_address;
+	if (range_inside(*at, need, X86_HIGH_MEM, room))
 		return 0;
+	if (hdr->relocatable_kernel) {
+		*at = align_up(X86_HIGH_MEM, align);
+		if (range_inside(*at, need, X86_HIGH_MEM, room))
+			return 0;
 	}
-	first = align_up(X86_HIGH_MEM, align);
-	if (hdr->relocatable_kernel && guest_ptr(&kvm->mem, first, need)) {
-		*at = first;
-		return 0;
-	}
-	log_error("%s: needs %llu MiB of memory to unpack itself; give the guest more (-m)", img->path,
-		  (unsigned long long)((hdr->pref_address + need + MiB(1) - 1) >> 20));
+	log_error("%s: needs %llu MiB at 0x%llx to unpack itself; give the guest more memory (-m)", img->path,
+		  (unsigned long long)(align_up(need, MiB(1)) >> 20), (unsigned long long)*at);
 	return -ENOSPC;
 }
 
@@ -172,9 +171,9 @@ int elf64_load(struct kvm *kvm, const struct boot_image *img)
 		return err;
 	if (!info.is64 || info.big_endian || info.machine != EM_X86_64)
 		return bad(img, "an ELF file, but not for 64-bit x86");
-	if (info.low < X86_HIGH_MEM)
-		return bad(img, "its segments begin below 1 MiB, where the boot tables are");
-	err = elf_load(kvm, img, &info, 0);
+	err = x86_check_place(kvm, img, info.low, info.high);
+	if (!err)
+		err = elf_load(kvm, img, &info, 0);
 	if (err)
 		return err;
 	/* What a kernel built without a setup part would find in its own header. */

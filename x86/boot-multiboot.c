@@ -108,6 +108,7 @@ static int load_addressed(struct kvm *kvm, const struct boot_image *img, const s
 			  gpa_t *end)
 {
 	u64 skip, len, bss_end;
+	int err;
 
 	if (hdr->load_addr > hdr->header_addr || hdr->header_addr - hdr->load_addr > at)
 		return bad(img, "its multiboot header's addresses contradict each other");
@@ -122,14 +123,10 @@ static int load_addressed(struct kvm *kvm, const struct boot_image *img, const s
 		return bad(img, "its multiboot header's addresses contradict each other");
 	if (hdr->entry_addr < hdr->load_addr || hdr->entry_addr >= bss_end)
 		return bad(img, "the entry in its multiboot header lies outside of what is loaded");
-	if (hdr->load_addr < X86_HIGH_MEM)
-		return bad(img, "wants to be loaded below 1 MiB, where the boot tables are");
-	if (!guest_ptr(&kvm->mem, hdr->load_addr, bss_end - hdr->load_addr) ||
-	    guest_write(&kvm->mem, hdr->load_addr, img->data + skip, len))
-		return bad(img, "does not fit into guest memory; give the guest more (-m)");
-	x86_of(kvm)->start.ip = hdr->entry_addr;
 	*end = bss_end;
-	return 0;
+	x86_of(kvm)->start.ip = hdr->entry_addr;
+	err = x86_check_place(kvm, img, hdr->load_addr, bss_end);
+	return err ? err : guest_write(&kvm->mem, hdr->load_addr, img->data + skip, len);
 }
 
 static int load_elf(struct kvm *kvm, const struct boot_image *img, gpa_t *end)
@@ -142,9 +139,9 @@ static int load_elf(struct kvm *kvm, const struct boot_image *img, gpa_t *end)
 	if (info.is64 || info.big_endian || info.machine != EM_386)
 		return bad(img,
 			   "a multiboot image must be ELF32 for x86, or carry its addresses in its header");
-	if (info.low < X86_HIGH_MEM)
-		return bad(img, "its segments begin below 1 MiB, where the boot tables are");
-	err = elf_load(kvm, img, &info, 0);
+	err = x86_check_place(kvm, img, info.low, info.high);
+	if (!err)
+		err = elf_load(kvm, img, &info, 0);
 	x86_of(kvm)->start.ip = info.entry_gpa;
 	*end = info.high;
 	return err;
@@ -180,11 +177,14 @@ static int add_modules(struct area *area, struct mb_info *info, gpa_t end)
 	if (!list->count)
 		return 0;
 	mod = calloc(list->count, sizeof(*mod));
-	if (!mod)
+	if (!mod) {
+		log_error("%s: out of memory", list->item[0]);
 		return -ENOMEM;
+	}
 	for (size_t i = 0; i < list->count && !err; i++) {
 		err = load_module(area->kvm, list->item[i], &end, &mod[i]);
-		mod[i].string = put(area, list->item[i], strlen(list->item[i]) + 1);
+		if (!err)
+			mod[i].string = put(area, list->item[i], strlen(list->item[i]) + 1);
 	}
 	info->flags |= INFO_MODULES;
 	info->mods_count = (u32)list->count;
@@ -229,6 +229,8 @@ static int add_strings(struct area *area, struct mb_info *info, const char *path
 		info->boot_loader_name = put(area, loader, sizeof(loader));
 	}
 	err = line.err;
+	if (err)
+		log_error("multiboot: command line: %s", strerror(-err));
 	buf_free(&line);
 	return err;
 }

@@ -103,10 +103,9 @@ int pvh_load(struct kvm *kvm, const struct boot_image *img)
 		return -ENOEXEC;
 	}
 	memcpy(&entry, note, len);
-	if (info.low < X86_HIGH_MEM) {
-		log_error("%s: its segments begin below 1 MiB, where the boot tables are", img->path);
-		return -ENOEXEC;
-	}
+	err = x86_check_place(kvm, img, info.low, info.high);
+	if (err)
+		return err;
 	if (entry < info.low || entry >= info.high) {
 		log_error("%s: its PVH entry 0x%llx lies outside its segments", img->path,
 			  (unsigned long long)entry);

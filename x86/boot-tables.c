@@ -6,6 +6,7 @@
 #include "layout.h"
 #include "x86.h"
 #include <errno.h>
+#include <lkvm/boot.h>
 #include <lkvm/hw.h>
 
 #define E820_RAM      1
@@ -49,6 +50,21 @@ gpa_t x86_low_end(const struct kvm *kvm)
 	const struct x86_machine *m = x86_of(kvm);
 
 	return m->acpi_high_size ? m->acpi_high : m->low_ram;
+}
+
+int x86_check_place(const struct kvm *kvm, const struct boot_image *img, gpa_t low, gpa_t high)
+{
+	if (low < X86_HIGH_MEM) {
+		log_error("%s: wants to be loaded below 1 MiB, where the boot tables are", img->path);
+		return -ENOEXEC;
+	}
+	if (high > x86_low_end(kvm)) {
+		log_error(
+			"%s: does not fit into guest memory, which ends for it at 0x%llx; give the guest more (-m)",
+			img->path, (unsigned long long)x86_low_end(kvm));
+		return -ENOSPC;
+	}
+	return 0;
 }
 
 /* The GDT that the boot protocols ask for: __BOOT_CS at 0x10, __BOOT_DS at 0x18, a TSS behind them. */

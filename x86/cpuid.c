@@ -300,8 +300,8 @@ static void *fetch(void *arg)
 }
 
 /*
- * On a host that is a VM itself each CPUID instruction leaves it, and KVM executes dozens here: 0.4 ms, a third of
- * the whole start. A thread does it beside the making of memory and irqchip.
+ * On a host that is a VM itself each CPUID instruction leaves it, and KVM executes dozens here: 0.4 ms, a
+ * third of the whole start. A thread does it beside the making of memory and irqchip.
  */
 int x86_cpuid_fetch(struct kvm *kvm)
 {
@@ -309,8 +309,10 @@ int x86_cpuid_fetch(struct kvm *kvm)
 	sigset_t all, old;
 
 	m->cpuid = calloc(1, sizeof(*m->cpuid) + (NR_ENTRIES_MAX + 8) * sizeof(m->cpuid->entries[0]));
-	if (!m->cpuid)
+	if (!m->cpuid) {
+		log_error("CPUID: out of memory");
 		return -ENOMEM;
+	}
 	m->cpuid->nent = NR_ENTRIES_MAX;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -356,8 +358,9 @@ int x86_cpuid_init(struct kvm *kvm)
 			return err;
 	}
 	e = find(cpuid, 0x80000008, 0);
-	m->phys_bits = e && (e->eax & 0xff) >= 32 ? e->eax & 0xff : 36;
-	if (m->high_ram && X86_RAM_HIGH + m->high_ram > 1ull << (m->phys_bits < 52 ? m->phys_bits : 52)) {
+	/* 52 is the most that the architecture has, 36 what each 64-bit processor reaches. */
+	m->phys_bits = e && (e->eax & 0xff) >= 32 ? (u32)min_u64(e->eax & 0xff, 52) : 36;
+	if (m->high_ram && X86_RAM_HIGH + m->high_ram > 1ull << m->phys_bits) {
 		log_error("--mem: %llu MiB are more than this processor's %u physical address bits reach",
 			  (unsigned long long)(kvm->cfg->mem_size >> 20), m->phys_bits);
 		return -EINVAL;

@@ -19,7 +19,7 @@ static const struct cli_option x86_options[] = {
 	 .kind = OPT_STRING,
 	 .arg = "KIND",
 	 .offset = offsetof(struct vm_config, irqchip),
-	 .help = "auto, full (PIC, I/O APIC and PIT in the kernel) or split (only the local APICs)"},
+	 .help = "auto, split (only the local APICs in the kernel) or full (PIC, I/O APIC and PIT too)"},
 	{.name = "cpu",
 	 .kind = OPT_CALL,
 	 .arg = "LIST",
@@ -60,7 +60,7 @@ static const struct kvm_cap x86_caps[] = {
 	{0, NULL},
 };
 
-static const struct irqchip_ops *const x86_irqchips[] = {&x86_irqchip_full, &x86_irqchip_split, NULL};
+static const struct irqchip_ops *const x86_irqchips[] = {&x86_irqchip_split, &x86_irqchip_full, NULL};
 
 static const struct kvm_attr_table *const x86_attr_tables[] = {
 	&x86_system_attrs,
@@ -81,7 +81,11 @@ static int x86_probe(const struct vm_config *cfg, int sys_fd, unsigned long *vm_
 static int x86_prepare(struct kvm *kvm)
 {
 	kvm->arch = calloc(1, sizeof(struct x86_machine));
-	return kvm->arch ? x86_cpuid_fetch(kvm) : -ENOMEM;
+	if (!kvm->arch) {
+		log_error("out of memory");
+		return -ENOMEM;
+	}
+	return x86_cpuid_fetch(kvm);
 }
 
 static int x86_vm_init(struct kvm *kvm)

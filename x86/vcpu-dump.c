@@ -24,10 +24,11 @@ static void dump_segment(struct buf *out, const char *name, const struct kvm_seg
 static void dump_code(struct vcpu *vcpu, struct buf *out, u64 linear)
 {
 	const struct guest_mem *mem = &vcpu->kvm->mem;
-	u64 at = linear > CODE_BEFORE ? linear - CODE_BEFORE : 0;
+	u64 before = min_u64(linear, CODE_BEFORE), after = min_u64(UINT64_MAX - linear, CODE_AFTER - 1);
 
 	buf_printf(out, "  code");
-	for (; at < linear + CODE_AFTER; at++) {
+	for (u64 i = 0; i <= before + after; i++) {
+		u64 at = linear - before + i;
 		struct kvm_translation tr = {.linear_address = at};
 		u8 byte;
 

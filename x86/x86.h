@@ -87,6 +87,11 @@ struct x86_e820 {
 u32 x86_e820(const struct kvm *kvm, struct x86_e820 *map); /* entries filled, ascending */
 /* Where what a loader places in low RAM must end: the tables at its top begin there. */
 gpa_t x86_low_end(const struct kvm *kvm);
+/*
+ * Whether img may be loaded to [low, high): above the boot tables, below the tables at the top of low RAM,
+ * and so within reach of 32-bit and identity-mapped code. -errno after one logged line.
+ */
+int __must_check x86_check_place(const struct kvm *kvm, const struct boot_image *img, gpa_t low, gpa_t high);
 
 /* acpi.c, mptable.c: called by x86_boot() before the loaders; they place tables in guest RAM */
 int __must_check x86_acpi_write(struct kvm *kvm);    /* sets rsdp, acpi_high, acpi_high_size */

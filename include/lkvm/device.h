@@ -28,7 +28,10 @@ struct device_ops {
 	struct cli_option option; /* name NULL: no option of its own; kind OPT_FLAG or OPT_STRING */
 	/* Turns the option's argument into *params (malloc'd, freed by device.c); may be NULL for a flag. */
 	int (*parse)(const char *arg, void **params);
-	/* Claims ranges and lines, allocates. Undone by destroy(), which also follows a failed create(). */
+	/*
+	 * Claims ranges and lines, allocates. -errno after one logged line; -ENOMEM, and -ENOSPC for no free
+	 * slot, without. Undone by destroy(), which also follows a failed create().
+	 */
 	int (*create)(struct device *dev, const void *params);
 	int (*start)(struct device *dev);  /* all devices exist; threads and fds go live here */
 	void (*stop)(struct device *dev);  /* after the vCPUs were joined; nothing may call into it later */

@@ -210,19 +210,9 @@ static void assert_order(const char *const *name)
 static void test_order(void **state)
 {
 	static const char *const order[] = {
-		"open",
-		"KVM_GET_API_VERSION",
-		"KVM_CREATE_VM",
-		"KVM_SET_USER_MEMORY_REGION",
-		"KVM_CREATE_IRQCHIP",
-		"KVM_CREATE_PIT2",
-		"KVM_CREATE_VCPU",
-		"mmap",
-		"KVM_SET_CPUID2",
-		"KVM_SET_SREGS",
-		"KVM_SET_REGS",
-		"KVM_RUN",
-		NULL,
+		"open",		  "KVM_GET_API_VERSION", "KVM_CREATE_VM", "KVM_SET_USER_MEMORY_REGION",
+		"KVM_ENABLE_CAP", "KVM_CREATE_VCPU",	 "mmap",	  "KVM_SET_CPUID2",
+		"KVM_SET_SREGS",  "KVM_SET_REGS",	 "KVM_RUN",	  NULL,
 	};
 	struct fake_vm *vm;
 	struct outcome o;
@@ -235,7 +225,7 @@ static void test_order(void **state)
 	assert_int_equal(lsr & 0x60, 0x60);
 	assert_order(order);
 	/* What a later memslot would cost is in docs/design.md. */
-	assert_true(fake_kvm_last("KVM_SET_USER_MEMORY_REGION") < fake_kvm_first("KVM_CREATE_IRQCHIP"));
+	assert_true(fake_kvm_last("KVM_SET_USER_MEMORY_REGION") < fake_kvm_first("KVM_ENABLE_CAP"));
 	assert_true(fake_kvm_first("KVM_SET_TSS_ADDR") < fake_kvm_first("KVM_CREATE_VCPU"));
 	assert_true(fake_kvm_first("KVM_SET_IDENTITY_MAP_ADDR") < fake_kvm_first("KVM_CREATE_VCPU"));
 	assert_int_equal(fake_kvm_count("KVM_CREATE_VM"), 1);
@@ -245,7 +235,7 @@ static void test_order(void **state)
 	assert_int_equal(vm->nr_slots, 1);
 	assert_int_equal(vm->slot[0].gpa, 0);
 	assert_int_equal(vm->slot[0].size, MiB(4));
-	assert_true(vm->irqchip && vm->pit && !vm->split);
+	assert_true(vm->split && !vm->irqchip && !vm->pit);
 	assert_nothing_left();
 }
 
@@ -322,21 +312,81 @@ static void test_four_vcpus(void **state)
 	assert_nothing_left();
 }
 
-static void test_split_irqchip(void **state)
+static void assert_full(const char *const *options)
 {
-	static const char *const split[] = {"--irqchip", "split", NULL};
-	static const char *const order[] = {"KVM_SET_USER_MEMORY_REGION", "KVM_ENABLE_CAP", "KVM_CREATE_VCPU",
+	static const char *const order[] = {"KVM_SET_USER_MEMORY_REGION",
+					    "KVM_CREATE_IRQCHIP",
+					    "KVM_CREATE_PIT2",
+					    "KVM_CREATE_VCPU",
+					    "KVM_RUN",
 					    NULL};
 	struct outcome o;
 
 	fake_kvm_script(0, greet, ARRAY_SIZE(greet));
-	session(&o, split);
+	session(&o, options);
 	assert_string_equal(o.err, "");
 	assert_int_equal(o.status, 7);
 	assert_order(order);
-	assert_true(fake_kvm_find("KVM_ENABLE_CAP", KVM_CAP_SPLIT_IRQCHIP) >= 0);
-	assert_int_equal(fake_kvm_count("KVM_CREATE_IRQCHIP"), 0);
-	assert_true(fake_kvm_vm(0)->split);
+	assert_true(fake_kvm_last("KVM_SET_USER_MEMORY_REGION") < fake_kvm_first("KVM_CREATE_IRQCHIP"));
+	assert_int_equal(fake_kvm_find("KVM_ENABLE_CAP", KVM_CAP_SPLIT_IRQCHIP), -1);
+	assert_true(fake_kvm_vm(0)->irqchip && fake_kvm_vm(0)->pit && !fake_kvm_vm(0)->split);
+	assert_nothing_left();
+}
+
+/* By its name, and where KVM has no other. */
+static void test_full_irqchip(void **state)
+{
+	static const char *const full[] = {"--irqchip", "full", NULL};
+
+	assert_full(full);
+	fake_kvm_reset();
+	fake_kvm_set_cap(KVM_CAP_SPLIT_IRQCHIP, 0);
+	assert_full(NULL);
+}
+
+/*
+ * Ticks of the PIT by the PIC: the host's timer on the main thread kicks the vCPU out of its sleep, its own
+ * accesses do not; each HLT ends by an injected vector.
+ */
+static void test_ticks(void **state)
+{
+#define PORT(p, v)                                                                                           \
+	{                                                                                                    \
+		.kind = FAKE_OUT, .addr = p, .len = 1, .value = v                                            \
+	}
+#define TICK {.kind = FAKE_HLT}, PORT(0x20, 0x20)
+	static const char *const split[] = {"--irqchip", "split", "-c", "2", NULL};
+	static const struct fake_exit script[] = {
+		PORT(0x20, 0x11),
+		PORT(0x21, 0x30),
+		PORT(0x21, 4),
+		PORT(0x21, 1),
+		PORT(0x21, 0xfe),
+		PORT(0x43, 0x34),
+		PORT(0x40, 0),
+		PORT(0x40, 0x10), /* 291 Hz */
+		TICK,
+		TICK,
+		TICK,
+		TICK,
+		TICK,
+		TICK,
+		TICK,
+		TICK,
+		TICK,
+		TICK,
+		PORT(EXIT_PORT, 7),
+	};
+#undef TICK
+#undef PORT
+	struct outcome o;
+
+	fake_kvm_script(0, script, ARRAY_SIZE(script));
+	session(&o, split);
+	assert_string_equal(o.err, "");
+	assert_int_equal(o.status, 7);
+	assert_in_range(fake_kvm_count("KVM_INTERRUPT"), 10, 11);
+	assert_int_equal(fake_kvm_vcpu(fake_kvm_vm(0), 0)->vector, 0x30);
 	assert_nothing_left();
 }
 
@@ -542,11 +592,11 @@ static void test_each_failure_no_memory(void **state)
 	each_failure(NULL, ENOMEM);
 }
 
-static void test_each_failure_split(void **state)
+static void test_each_failure_full(void **state)
 {
-	static const char *const split[] = {"--irqchip", "split", "-c", "2", NULL};
+	static const char *const full[] = {"--irqchip", "full", "-c", "2", NULL};
 
-	each_failure(split, EINVAL);
+	each_failure(full, EINVAL);
 }
 
 /* Whatever a host lacks, lkvm says so or does without: it never crashes or hangs. */
@@ -597,7 +647,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_image_and_registers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_four_vcpus, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_split_irqchip, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_full_irqchip, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ticks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_memory_above_4g, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_triple_fault, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_internal_error, setup, teardown),
@@ -610,7 +661,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_each_failure, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_each_failure_no_memory, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_each_failure_split, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_each_failure_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_each_capability_absent, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_kvm, setup, teardown),
 	};

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Split irqchip: PIC and IOAPIC in lkvm, local APICs in the kernel; two CPUs
+# Split irqchip: PIC, IOAPIC and PIT in lkvm, local APICs in the kernel; two CPUs
 # lab: arch=x86-64
 boot vm -c 2 --irqchip=split -p "lab=info,poweroff"
 up
