@@ -235,6 +235,19 @@ static void ioapic(void)
 	}
 	check(each, "I/O APIC: an edge on each pin is one interrupt");
 
+	ioapic_route(10, 0x4b, 0);
+	outb(0xe8, 10);
+	check(irq_wait(0x4b, 1), "irqfd: a port write that an ioeventfd takes is an interrupt");
+	let_in();
+	check_eq(irq_count[0x4b], 1, "irqfd: one");
+	outb(0xe8, 11);
+	let_in();
+	check_eq(irq_count[0x4b], 1, "irqfd: not of another value");
+	ioapic_write(0x10 + 2 * 10, 1 << 16);
+	outb(0xe8, 10);
+	let_in();
+	check_eq(irq_count[0x4b], 1, "irqfd: a masked pin is silent");
+
 	ioapic_write(0x10 + 2 * 5, 0x10000 | 0x65);
 	PULSE(5);
 	let_in();

@@ -40,7 +40,7 @@ ap_protected:
 	lock xadd %eax, ap_count
 	mov %eax, %ebx
 	inc %eax
-	shl $12, %eax
+	shl $11, %eax
 	lea ap_stacks(%eax), %esp
 	push %ebx
 	call ap_main
@@ -55,6 +55,6 @@ ap_count:
 	.long 0
 	.balign 4096
 ap_stacks:
-	.skip 16 * 4096
+	.skip 320 * 2048
 #endif
 	.section .note.GNU-stack, "", @progbits

@@ -23,10 +23,24 @@ void smp_send(u32 apic_id, u32 command)
 		cpu_relax();
 }
 
-void smp_start(u32 apic_id, void (*fn)(u32 index))
+static void prepare(void (*fn)(u32 index))
 {
 	ap_fn = fn;
 	memcpy((void *)AP_PAGE, ap_start, (size_t)(ap_end - ap_start));
+}
+
+/* ICR, to all but ourselves (SDM volume 3, 11.12.9). */
+void smp_start_x2apic(void (*fn)(u32 index))
+{
+	prepare(fn);
+	wrmsr(0x830, 0xc4500);
+	wrmsr(0x830, 0xc4600 | AP_PAGE >> 12);
+	wrmsr(0x830, 0xc4600 | AP_PAGE >> 12);
+}
+
+void smp_start(u32 apic_id, void (*fn)(u32 index))
+{
+	prepare(fn);
 	smp_send(apic_id, 0x4500);
 	smp_send(apic_id, 0x4600 | AP_PAGE >> 12);
 	smp_send(apic_id, 0x4600 | AP_PAGE >> 12);

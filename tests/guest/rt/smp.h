@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The other CPUs, for 32-bit payloads: at most 16 of them. */
+/* The other CPUs, for 32-bit payloads: at most 320 of them, on stacks of 2 KiB. */
 #ifndef SMP_H
 #define SMP_H
 
@@ -14,6 +14,8 @@ extern volatile u32 ap_count;
  * loaded.
  */
 void smp_start(u32 apic_id, void (*fn)(u32 index));
+/* The same for all others at once, with our local APIC in x2APIC mode. */
+void smp_start_x2apic(void (*fn)(u32 index));
 /* Waits until n have come up; false after many turns. */
 bool smp_wait(u32 n);
 void smp_send(u32 apic_id, u32 command);

@@ -9,7 +9,7 @@ for chip in split full; do
 	guest "irqchip=$chip, 2 CPUs" 1 irq.mb -c 2 --testdev "--irqchip=$chip"
 	guest "irqchip=$chip, IPIs" 0 smp.mb -c 2 "--irqchip=$chip" -p "cpus=2"
 	for how in pic ioapic; do
-		guest "irqchip=$chip, serial output by interrupts, $how" 0 serial-tx.mb "--irqchip=$chip" -p "$how"
+		guest "irqchip=$chip, serial output, $how" 0 serial-tx.mb "--irqchip=$chip" -p "$how"
 	done
 	input=$dir/random
 	guest "irqchip=$chip, serial input by interrupts" 0 echo.mb "--irqchip=$chip" -p "n=4000 irq"
