@@ -260,9 +260,6 @@ static int vm_up(struct kvm *kvm)
 		log_error("%s: this KVM can run none of lkvm's machines: %s", kvm->cfg->dev, strerror(-err));
 		return err;
 	}
-	err = kvm->machine->prepare ? kvm->machine->prepare(kvm) : 0;
-	if (err)
-		return err;
 	/* KVM asks for EINTR to be tried again: creating a VM takes locks that a signal interrupts. */
 	do {
 		kvm->vm_fd = kvm_ioctl_val(kvm->sys_fd, KVM_CREATE_VM, type);

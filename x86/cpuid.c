@@ -11,7 +11,6 @@
 #include "x86.h"
 #include <errno.h>
 #include <lkvm/config.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -290,64 +289,22 @@ static void set_topology(struct kvm_cpuid2 *cpuid, u32 nr)
 		e->ecx = (e->ecx & ~0xf0ffu) | bits << 12 | ((nr - 1) & 0xff);
 }
 
-static void *fetch(void *arg)
-{
-	struct kvm *kvm = arg;
-	struct x86_machine *m = x86_of(kvm);
-
-	m->cpuid_err = kvm_ioctl(kvm->sys_fd, KVM_GET_SUPPORTED_CPUID, m->cpuid);
-	return NULL;
-}
-
-/*
- * On a host that is a VM itself each CPUID instruction leaves it, and KVM executes dozens here: 0.4 ms, a
- * third of the whole start. A thread does it beside the making of memory and irqchip.
- */
-int x86_cpuid_fetch(struct kvm *kvm)
-{
-	struct x86_machine *m = x86_of(kvm);
-	sigset_t all, old;
-
-	m->cpuid = calloc(1, sizeof(*m->cpuid) + (NR_ENTRIES_MAX + 8) * sizeof(m->cpuid->entries[0]));
-	if (!m->cpuid) {
-		log_error("CPUID: out of memory");
-		return -ENOMEM;
-	}
-	m->cpuid->nent = NR_ENTRIES_MAX;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	m->cpuid_threaded = !pthread_create(&m->cpuid_thread, NULL, fetch, kvm);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (!m->cpuid_threaded)
-		fetch(kvm);
-	return 0;
-}
-
-static void fetch_wait(struct x86_machine *m)
-{
-	if (m->cpuid_threaded)
-		pthread_join(m->cpuid_thread, NULL);
-	m->cpuid_threaded = false;
-}
-
-void x86_cpuid_free(struct kvm *kvm)
-{
-	fetch_wait(x86_of(kvm));
-	free(x86_of(kvm)->cpuid);
-	x86_of(kvm)->cpuid = NULL;
-}
-
 int x86_cpuid_init(struct kvm *kvm)
 {
 	struct x86_machine *m = x86_of(kvm);
-	struct kvm_cpuid2 *cpuid = m->cpuid;
+	struct kvm_cpuid2 *cpuid =
+		calloc(1, sizeof(*cpuid) + (NR_ENTRIES_MAX + 8) * sizeof(cpuid->entries[0]));
 	const struct kvm_cpuid_entry2 *e;
 	int err;
 
-	fetch_wait(m);
-	if (m->cpuid_err < 0) {
-		log_error("KVM_GET_SUPPORTED_CPUID: %s", strerror(-m->cpuid_err));
-		return m->cpuid_err;
+	if (!cpuid)
+		return -ENOMEM;
+	m->cpuid = cpuid;
+	cpuid->nent = NR_ENTRIES_MAX;
+	err = x86_supported_cpuid(kvm, cpuid);
+	if (err) {
+		log_error("KVM_GET_SUPPORTED_CPUID: %s", strerror(-err));
+		return err;
 	}
 	set_features(kvm, cpuid);
 	set_timing(kvm, cpuid);
@@ -365,7 +322,6 @@ int x86_cpuid_init(struct kvm *kvm)
 			  (unsigned long long)(kvm->cfg->mem_size >> 20), m->phys_bits);
 		return -EINVAL;
 	}
-	m->cpuid_done = true;
 	return 0;
 }
 

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The split irqchip: local APICs in the kernel, the rest of a PC's interrupt hardware here: the I/O APIC
- * (82093AA datasheet; version 0x20 with its EOI register), the two PICs (pic.c) and the PIT (pit.c). It
- * starts and ends many times faster than the kernel's own (docs/design.md), and takes more than 255 vCPUs.
+ * (82093AA datasheet; version 0x20 with its EOI register), the two PICs (pic.c) and the PIT (pit.c). A VM
+ * with it ends some ten times faster than one with the kernel's own, each of whose devices on the kernel's
+ * I/O buses waits for a grace period; and it may have more than 255 vCPUs.
  *
  * As in KVM's default routing, line n drives I/O APIC pin n and, below 16, input n of the PICs.
  *
  * A pin's redirection entry is an MSI to be. The kernel learns it by an MSI route of the pin's GSI: that
  * serves irqfds, and tells it of which level-triggered vectors it must report the end (KVM_EXIT_IOAPIC_EOI).
+ * An irqfd on a line so reaches the I/O APIC alone, as an edge: devices that a PIC has to hear, or that drive
+ * a level, call irq_set_line().
  *
  * The PICs' INT goes to vCPU 0, whose local APIC takes it while LINT0 is ExtINT or the APIC is off: api.rst
  * 4.16 (KVM_INTERRUPT) and, in 5, ready_for_interrupt_injection. Whoever makes INT rise asks that vCPU for

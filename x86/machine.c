@@ -78,21 +78,14 @@ static int x86_probe(const struct vm_config *cfg, int sys_fd, unsigned long *vm_
 	return 0;
 }
 
-static int x86_prepare(struct kvm *kvm)
-{
-	kvm->arch = calloc(1, sizeof(struct x86_machine));
-	if (!kvm->arch) {
-		log_error("out of memory");
-		return -ENOMEM;
-	}
-	return x86_cpuid_fetch(kvm);
-}
-
 static int x86_vm_init(struct kvm *kvm)
 {
 	u64 identity = X86_IDENTITY_MAP;
 	int err;
 
+	kvm->arch = calloc(1, sizeof(struct x86_machine));
+	if (!kvm->arch)
+		return -ENOMEM;
 	/* For Intel processors that cannot run real mode by themselves; before any vCPU. */
 	if (kvm_cap(kvm, KVM_CAP_SET_IDENTITY_MAP_ADDR)) {
 		err = kvm_ioctl(kvm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity);
@@ -114,7 +107,7 @@ static int x86_vm_init(struct kvm *kvm)
 static void x86_destroy(struct kvm *kvm)
 {
 	if (kvm->arch)
-		x86_cpuid_free(kvm);
+		free(x86_of(kvm)->cpuid);
 	free(kvm->arch);
 	kvm->arch = NULL;
 }
@@ -191,7 +184,6 @@ static const struct machine_ops x86_machine = {
 	.board = x86_board,
 	.required_caps = x86_caps,
 	.attr_tables = x86_attr_tables,
-	.prepare = x86_prepare,
 	.vm_init = x86_vm_init,
 	.mem_layout = x86_mem_layout,
 	.vcpu_init = x86_vcpu_init,

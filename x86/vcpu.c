@@ -85,7 +85,7 @@ int x86_vcpu_init(struct vcpu *vcpu)
 {
 	int err = 0;
 
-	if (!x86_of(vcpu->kvm)->cpuid_done) {
+	if (!x86_of(vcpu->kvm)->cpuid) {
 		int khz = kvm_ioctl(vcpu->fd, KVM_GET_TSC_KHZ, NULL);
 
 		x86_of(vcpu->kvm)->tsc_khz = khz > 0 ? (u32)khz : 0;

@@ -31,10 +31,6 @@ struct x86_machine {
 	bool ext_dest_id;	  /* MSI destinations of 15 bits: the I/O APIC is in user space */
 	u32 phys_bits;		  /* guest physical address width */
 	struct kvm_cpuid2 *cpuid; /* the vCPUs' common template */
-	bool cpuid_done;	  /* the template is ready */
-	bool cpuid_threaded;	  /* cpuid_thread fetches it and is to be joined */
-	pthread_t cpuid_thread;
-	int cpuid_err; /* of the fetch; read after the join */
 	u32 tsc_khz;
 	gpa_t rsdp;
 	gpa_t acpi_high, acpi_high_size; /* tables below the top of low RAM; 0: none */
@@ -46,12 +42,13 @@ static inline struct x86_machine *x86_of(const struct kvm *kvm)
 }
 
 /* cpuid.c */
-int __must_check x86_cpuid_fetch(struct kvm *kvm); /* begins to ask KVM, beside what follows in the start */
-void x86_cpuid_free(struct kvm *kvm);
 int __must_check x86_cpuid_init(struct kvm *kvm);    /* template from the host's, --cpu applied */
 int __must_check x86_cpuid_apply(struct vcpu *vcpu); /* its own APIC id and topology, KVM_SET_CPUID2 */
 int x86_cpu_option(void *cfg, const struct cli_option *opt, const char *arg); /* checks --cpu's words */
 void x86_cpu_list(struct buf *out);					      /* the names --cpu knows */
+
+/* cpuid-cache.c: what KVM supports; cpuid->nent is the room on entry */
+int __must_check x86_supported_cpuid(struct kvm *kvm, struct kvm_cpuid2 *cpuid);
 
 /* vcpu.c */
 int x86_vcpu_init(struct vcpu *vcpu);

@@ -30,8 +30,6 @@ struct machine_ops {
 	const struct board_device *board;		 /* ops NULL at the end */
 	const struct kvm_cap *required_caps;		 /* name NULL at the end */
 	const struct kvm_attr_table *const *attr_tables; /* every table its code uses; NULL at the end */
-	/* Before KVM_CREATE_VM: allocates kvm->arch, begins what can go on beside it; may be NULL. */
-	int (*prepare)(struct kvm *kvm);
 	int (*vm_init)(struct kvm *kvm);      /* right after KVM_CREATE_VM; may be NULL */
 	int (*mem_layout)(struct kvm *kvm);   /* calls mem_add_ram() */
 	int (*vcpu_init)(struct vcpu *vcpu);  /* fd and run are there */

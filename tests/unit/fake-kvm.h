@@ -103,8 +103,8 @@ struct fake_vcpu {
 	bool ran;    /* KVM_RUN was called */
 	bool asleep;
 	u32 nmis;
-	bool vector_waits; /* KVM_INTERRUPT gave a vector that no KVM_RUN has taken */
-	u32 vector;	   /* the last one given */
+	bool vector_waits;  /* KVM_INTERRUPT gave a vector that no KVM_RUN has taken */
+	u32 vector;	    /* the last one given */
 	u32 next, repeated; /* position in the script */
 	bool pending;	    /* an exit's read is to be completed by the next KVM_RUN */
 	u32 seen;	    /* vm->interrupts at the last wake-up */

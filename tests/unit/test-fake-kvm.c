@@ -120,6 +120,35 @@ static void test_creation_order(void **state)
 	assert_int_equal(kvm_ioctl(fd, KVM_RUN, NULL), -EBADF);
 }
 
+/* An interrupt from a PIC in user space: one at a time, and only where there is none in the kernel. */
+static void test_interrupt(void **state)
+{
+	struct kvm_enable_cap split = {.cap = KVM_CAP_SPLIT_IRQCHIP, .args = {24}};
+	struct kvm_interrupt irq = {.irq = 256};
+	const struct fake_exit script[] = {{.kind = FAKE_HLT}, {.kind = FAKE_EXIT, .value = KVM_EXIT_INTR}};
+	int vm, fd;
+
+	fake_kvm_script(0, script, ARRAY_SIZE(script));
+	vm = kvm_ioctl_val(bed.sys, KVM_CREATE_VM, 0);
+	assert_int_equal(kvm_ioctl(vm, KVM_ENABLE_CAP, &split), 0);
+	fd = kvm_ioctl_val(vm, KVM_CREATE_VCPU, 0);
+	assert_int_equal(kvm_ioctl(fd, KVM_INTERRUPT, &irq), -EINVAL);
+	irq.irq = 0x30;
+	assert_int_equal(kvm_ioctl(fd, KVM_INTERRUPT, &irq), 0);
+	assert_int_equal(kvm_ioctl(fd, KVM_INTERRUPT, &irq), -EEXIST);
+	assert_int_equal(kvm_ioctl(fd, KVM_RUN, NULL), 0); /* it ends the HLT */
+	assert_int_equal(kvm_ioctl(fd, KVM_INTERRUPT, &irq), 0);
+	close(fd);
+	close(vm);
+
+	vm = kvm_ioctl_val(bed.sys, KVM_CREATE_VM, 0);
+	assert_int_equal(kvm_ioctl(vm, KVM_CREATE_IRQCHIP, NULL), 0);
+	fd = kvm_ioctl_val(vm, KVM_CREATE_VCPU, 0);
+	assert_int_equal(kvm_ioctl(fd, KVM_INTERRUPT, &irq), -ENXIO);
+	close(fd);
+	close(vm);
+}
+
 static void test_irqchip_after_vcpu(void **state)
 {
 	int fd = vcpu(0);
@@ -450,6 +479,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_memslots, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_creation_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_interrupt, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_irqchip_after_vcpu, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_routing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_irqfd, setup, teardown),

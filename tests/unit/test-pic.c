@@ -91,7 +91,7 @@ static void assert_silent(void)
 	assert_false(pic_output(&pic));
 }
 
-/* ---- how kernels use it -------------------------------------------------------------------------------- */
+/* ---- how kernels use it --------------------------------------------------------------------- */
 
 /* Linux's probe_8259A() and init_8259A(), the end of an interrupt by mask_and_ack_8259A(). */
 static void test_linux(void **state)
@@ -223,8 +223,7 @@ static void test_init_again(void **state)
 	assert_vector(0x53);
 }
 
-/* ---- inputs ----------------------------------------------------------------------------------------------
- */
+/* ---- inputs --------------------------------------------------------------------------------- */
 
 static void test_each_line(void **state)
 {
@@ -319,8 +318,7 @@ static void test_spurious(void **state)
 	assert_vector(0x33);
 }
 
-/* ---- priorities
- * -------------------------------------------------------------------------------------------- */
+/* ---- priorities ----------------------------------------------------------------------------- */
 
 static void test_rotation(void **state)
 {
@@ -503,8 +501,7 @@ static void test_timer(void **state)
 	assert_false(pic_wants_timer(&pic));
 }
 
-/* ---- state, and whatever may come -------------------------------------------------------------------------
- */
+/* ---- state, and whatever may come ----------------------------------------------------------- */
 
 static void save(struct buf *out)
 {

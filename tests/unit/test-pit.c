@@ -1,91 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * x86/pit.c: the 8254 and port 61 against a clock of the test's own: each mode's counter, output and edges,
- * latches and read-back, and the two ways in which Linux measures its TSC by it.
+ * latches and read-back, state, and any accesses at all.
  */
-#include <lkvm/buf.h>
-#include <lkvm/state.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-#include <x86/pit.h>
+#include "pit-clock.h"
 
-#include <cmocka.h>
-
-#define SEC 1000000000ull
-
-enum { OUT = 0x80, NULL_COUNT = 0x40 };
-
-static struct pit pit;
-static u64 now;
-
-static int setup(void **state)
-{
-	now = 123456789012345ull;
-	pit_reset(&pit, now);
-	return 0;
-}
-
-static void out(u32 reg, u8 v)
-{
-	pit_write(&pit, now, reg, v);
-}
-
-static u8 in(u32 reg)
-{
-	return pit_read(&pit, now, reg);
-}
-
-/* The control word and the count, low byte first. */
-static void program(u32 ch, u8 mode, u16 count)
-{
-	out(3, (u8)(ch << 6 | 0x30 | mode << 1));
-	out(ch, (u8)count);
-	out(ch, (u8)(count >> 8));
-}
-
-/* To the middle of the nth clock after `from`: what rounding does to its ends is not what is tested. */
-static void at(u64 from, u64 n)
-{
-	now = from + n / PIT_HZ * SEC + (n % PIT_HZ * 2 + 1) * SEC / 2 / PIT_HZ;
-}
-
-static u16 both(u32 ch)
-{
-	u16 low = in(ch);
-
-	return (u16)(low | in(ch) << 8);
-}
-
-static u16 latched(u32 ch)
-{
-	out(3, (u8)(ch << 6));
-	return both(ch);
-}
-
-static u8 status(u32 ch)
-{
-	out(3, (u8)(0xe0 | 2 << ch));
-	return in(ch);
-}
-
-static bool output(u32 ch)
-{
-	return status(ch) & OUT;
-}
-
-static void gate2(bool on)
-{
-	pit_write_port61(&pit, now, on);
-}
-
-static void assert_edges(u64 n)
-{
-	assert_int_equal(pit_take_edges(&pit, now), n);
-}
-
-/* ---- the modes, on channel 0 where its gate does not matter -------------------------------------------- */
+/* ---- the modes, on channel 0 where its gate does not matter --------------------------------- */
 
 static void test_reset(void **state)
 {
@@ -338,8 +258,7 @@ static void test_bcd(void **state)
 	assert_true(pit_take_edges(&pit, now) > 100);
 }
 
-/* ---- channel 2 and its gate
- * -------------------------------------------------------------------------------- */
+/* ---- channel 2 and its gate ----------------------------------------------------------------- */
 
 static void test_gate(void **state)
 {
@@ -443,8 +362,7 @@ static void test_port61(void **state)
 	assert_int_equal(in(3), 0xff);
 }
 
-/* ---- reading
- * ----------------------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 static void test_latches(void **state)
 {
@@ -500,100 +418,7 @@ static void test_latches(void **state)
 	assert_int_equal(latched(0), 0x6677);
 }
 
-/* ---- Linux
- * ---------------------------------------------------------------------------------------------------- */
-
-/* An access takes as long as an exit does. */
-#define EXIT_NS 1500
-
-static u8 slow_in(u32 reg)
-{
-	now += EXIT_NS;
-	return in(reg);
-}
-
-static u8 slow_in61(void)
-{
-	now += EXIT_NS;
-	return pit_read_port61(&pit, now);
-}
-
-static bool verify_msb(u8 value)
-{
-	slow_in(2);
-	return slow_in(2) == value;
-}
-
-/* pit_expect_msb() of arch/x86/kernel/tsc.c: when the high byte stops being `value`, and how well that is
- * known. */
-static bool expect_msb(u8 value, u64 *when, u64 *delta)
-{
-	u64 before = 0, tsc = 0;
-	u32 count;
-
-	for (count = 0; count < 50000; count++) {
-		if (!verify_msb(value))
-			break;
-		before = tsc;
-		tsc = now;
-	}
-	*delta = now - before;
-	*when = tsc;
-	return count > 5;
-}
-
-/* quick_pit_calibrate(), with our nanoseconds for its TSC: a TSC of 1 GHz. */
-static void test_linux_quick_calibration(void **state)
-{
-	u64 start, d1, delta, d2;
-	u32 i;
-
-	now += EXIT_NS;
-	pit_write_port61(&pit, now, (u8)((slow_in61() & ~2) | 1));
-	out(3, 0xb0);
-	out(2, 0xff);
-	out(2, 0xff);
-	verify_msb(0);
-	assert_true(expect_msb(0xff, &start, &d1));
-	for (i = 1; i <= 233; i++) {
-		assert_true(expect_msb((u8)(0xff - i), &delta, &d2));
-		delta -= start;
-		if (i == 1 && d1 + d2 >= (delta * 233) >> 11)
-			continue;
-		if (d1 + d2 < delta >> 11)
-			break;
-	}
-	assert_true(i <= 233);
-	/* delta / (i * 256 clocks), within 500 ppm */
-	delta = delta * PIT_HZ / (i * 256ull);
-	assert_in_range(delta, SEC - SEC / 2000, SEC + SEC / 2000);
-}
-
-/* pit_calibrate_tsc(): channel 2 for 10 ms, and port 61 says when. */
-static void test_linux_calibration(void **state)
-{
-	u32 loops = 0, latch = PIT_HZ / 100;
-	u64 t1, shortest = ~0ull, last, longest = 0;
-
-	pit_write_port61(&pit, now, (u8)((slow_in61() & ~2) | 1));
-	out(3, 0xb0);
-	out(2, (u8)latch);
-	out(2, (u8)(latch >> 8));
-	t1 = last = now;
-	while (!(slow_in61() & 0x20)) {
-		u64 delta = now - last;
-
-		last = now;
-		shortest = min_u64(shortest, delta);
-		longest = max_u64(longest, delta);
-		loops++;
-	}
-	assert_true(loops > 1000 && longest <= 10 * shortest);
-	assert_in_range(now - t1, SEC / 100 - 3 * EXIT_NS, SEC / 100 + 3 * EXIT_NS);
-}
-
-/* ---- state, and whatever may come
- * --------------------------------------------------------------------------- */
+/* ---- state, and whatever may come ----------------------------------------------------------- */
 
 static void save(struct buf *b)
 {
@@ -703,8 +528,6 @@ static void test_storm(void **state)
 			storm_one();
 		gate2(true);
 		test_rate(NULL);
-		test_linux_quick_calibration(NULL);
-		test_linux_calibration(NULL);
 	}
 }
 
@@ -742,8 +565,6 @@ int main(void)
 		cmocka_unit_test_setup(test_gate, setup),
 		cmocka_unit_test_setup(test_port61, setup),
 		cmocka_unit_test_setup(test_latches, setup),
-		cmocka_unit_test_setup(test_linux_quick_calibration, setup),
-		cmocka_unit_test_setup(test_linux_calibration, setup),
 		cmocka_unit_test_setup(test_state, setup),
 		cmocka_unit_test_setup(test_storm, setup),
 		cmocka_unit_test_setup(test_hostile_state, setup),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The small board devices: test device, exit code, boot timer, POST port, debug console, pvpanic. */
-/* WRAP: irq_set_line irq_claim kvm_end kvm_guest_panicked */
+/* WRAP: irq_set_line irq_claim kvm_end kvm_guest_panicked irq_fd_assign irq_fd_deassign */
+/* WRAP: ioeventfd_assign ioeventfd_deassign */
 #include "board.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -8,6 +9,47 @@
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+
+/* The port that raises line 10 inside the kernel: what is assigned, and that all of it goes again. */
+static struct {
+	int irqfd, ioeventfd, assigned;
+} wired;
+
+int __wrap_irq_fd_assign(struct kvm *kvm, u32 gsi, int trigger, int resample);
+int __wrap_irq_fd_assign(struct kvm *kvm, u32 gsi, int trigger, int resample)
+{
+	assert_int_equal(gsi, 10);
+	assert_int_equal(resample, -1);
+	wired.irqfd = trigger;
+	wired.assigned++;
+	return 0;
+}
+
+void __wrap_irq_fd_deassign(struct kvm *kvm, u32 gsi, int trigger);
+void __wrap_irq_fd_deassign(struct kvm *kvm, u32 gsi, int trigger)
+{
+	assert_int_equal(trigger, wired.irqfd);
+	wired.assigned--;
+}
+
+int __wrap_ioeventfd_assign(struct kvm *kvm, int bus, u64 addr, u32 len, const u64 *match, int fd);
+int __wrap_ioeventfd_assign(struct kvm *kvm, int bus, u64 addr, u32 len, const u64 *match, int fd)
+{
+	assert_int_equal(bus, BUS_PIO);
+	assert_int_equal(addr, 0xe8);
+	assert_int_equal(len, 1);
+	assert_int_equal(*match, 10);
+	wired.ioeventfd = fd;
+	wired.assigned++;
+	return 0;
+}
+
+void __wrap_ioeventfd_deassign(struct kvm *kvm, int bus, u64 addr, u32 len, const u64 *match, int fd);
+void __wrap_ioeventfd_deassign(struct kvm *kvm, int bus, u64 addr, u32 len, const u64 *match, int fd)
+{
+	assert_int_equal(fd, wired.ioeventfd);
+	wired.assigned--;
+}
 
 #define EXIT_PAGE  0xc0001000ull
 #define TIMER_PAGE 0xc0000000ull
@@ -145,6 +187,17 @@ static void test_echo(void **state)
 	assert_int_equal(board_read(BUS_PIO, 0xe0, 4), 0xab345678);
 	board_reset(&testdev_ops);
 	assert_int_equal(board_read(BUS_PIO, 0xe0, 4), 0);
+}
+
+static void test_irqfd(void **state)
+{
+	assert_int_equal(wired.assigned, 2);
+	assert_int_equal(wired.irqfd, wired.ioeventfd);
+	/* What the kernel does not match comes to us, and is nothing. */
+	board_write(BUS_PIO, 0xe8, 11, 1);
+	devices_stop(&board.kvm);
+	assert_int_equal(wired.assigned, 0);
+	assert_int_equal(devices_start(&board.kvm), 0);
 }
 
 static void test_irq_lines(void **state)
@@ -344,6 +397,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_exit_code, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_exit_code_as_isa_debug_exit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_echo, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_irqfd, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_irq_lines, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_testdev_state, setup, teardown),

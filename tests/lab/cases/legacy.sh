@@ -4,7 +4,8 @@
 
 # xt_pic NAME LOW: of that line by the PIC, at least LOW interrupts
 xt_pic() {
-	awk -v name="$1" -v low="$2" '/^LAB-IRQ.*XT-PIC/ && $0 ~ name && $3 >= low { n++ } END { exit !n }' "$vm.out"
+	awk -v name="$1" -v low="$2" '/^LAB-IRQ.*XT-PIC/ && $0 ~ name && $3 >= low { n++ } END { exit !n }' \
+		"$vm.out"
 }
 
 # legacy NAME PARAMETERS [OPTION...]
@@ -16,7 +17,8 @@ legacy() {
 	diag "$name: exits to user space: $(user_exits)"
 	must "$name: and says what its interrupts are" hears "LAB-INFO end" 60
 	diag "$(grep -a '^LAB-IRQ' "$vm.out" | tr -cd '\n -~' | head -n 12)"
-	diag "$name: clock $(info clocksource)" "$(grep -aE '^\[.*(tsc|TSC|PIT|APIC timer)' "$vm.out" | tr -cd '\n -~')"
+	diag "$name: clock $(info clocksource)"
+	diag "$(grep -aE '^\[.*(tsc|TSC|PIT|APIC timer)' "$vm.out" | tr -cd '\n -~')"
 	# Without ACPI there is nothing to power off by.
 	kill -TERM "$vm_pid"
 	check "$name: lkvm ends" vm_wait 30
