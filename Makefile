@@ -93,8 +93,8 @@ lkvm-static: $(BIN)lkvm-static
 endif
 $(BIN)lkvm-static: $(OBJ)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LKVM_LDFLAGS) $(LDFLAGS) -static -no-pie -Wl,-z,noseparate-code $(if $(SAN),,-s) -o $@ $^ \
-		$(FEATURE_LIBS_STATIC) -lfdt -lz
+	$(Q)$(CC) $(LKVM_LDFLAGS) $(LDFLAGS) -static -no-pie -Wl,-z,noseparate-code $(if $(SAN),,-s) \
+		-o $@ $^ $(FEATURE_LIBS_STATIC) -lfdt -lz
 
 # Objects are made again when the compiler or a flag changes.
 FLAGS_NOW := $(CC) $(CFLAGS) $(CPPFLAGS) $(LKVM_CFLAGS) $(LKVM_CPPFLAGS) $(FEATURE_CFLAGS)

@@ -12,8 +12,8 @@
  */
 #include <lkvm/kvm-device.h>
 #include <lkvm/kvm.h>
-#include <string.h>
 #include <lkvm/log.h>
+#include <string.h>
 
 #include <errno.h>
 #include <inttypes.h>
@@ -166,7 +166,8 @@ static const char *attr_reason(const char *what, const struct kvm_attr *a, int e
 		return create ? "the VM has one already" : "it is placed or set already, and that is final";
 	case EINVAL:
 		if (create)
-			return "the VM has another device that excludes it, or the kind of VM does not take it";
+			return "the VM has another device that excludes it, or it does not take "
+			       "such devices";
 		break;
 	case ENOSPC:
 		if (create)

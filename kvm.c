@@ -56,12 +56,18 @@ int kvm_enable_cap(struct kvm *kvm, u32 cap, u64 arg0, u64 arg1)
 
 void kvm_end(struct kvm *kvm, enum vm_end why, int code)
 {
-	u32 running = VM_RUNNING;
+	bool by_user = why == VM_SIGNAL || why == VM_STOPPED, first;
+	bool from_outside = by_user || why == VM_TIMEOUT;
+	u32 was = VM_RUNNING;
 
-	if (atomic_load(&kvm->panicked) && why != VM_HOST_ERROR && why != VM_SIGNAL && why != VM_STOPPED)
+	if (atomic_load(&kvm->panicked) && why != VM_HOST_ERROR && !by_user)
 		why = VM_PANIC;
-	/* The main thread reads the code only after it was woken below. */
-	if (atomic_compare_exchange_strong(&kvm->end, &running, why))
+	first = atomic_compare_exchange_strong(&kvm->end, &was, why);
+	/* A reset that is to be followed by another start is no end: who wants one is not to be overheard. */
+	if (!first && was == VM_RESET && from_outside && kvm->cfg->on_reboot == ON_REBOOT_RESTART)
+		first = atomic_compare_exchange_strong(&kvm->end, &was, why);
+	/* The main thread reads the code only after it was woken below. A reset has none to write late. */
+	if (first && code)
 		atomic_store(&kvm->end_code, code);
 	event_stop(&kvm->loop);
 }
@@ -81,9 +87,11 @@ static void on_timeout(struct event_timer *timer)
 {
 	struct kvm *kvm = timer->arg;
 
-	log_error("%s: still running after %llu s (--timeout)", kvm->cfg->name,
-		  (unsigned long long)kvm->cfg->timeout);
 	kvm_end(kvm, VM_TIMEOUT, 0);
+	/* Unless it has just met another end. */
+	if (atomic_load(&kvm->end) == VM_TIMEOUT)
+		log_error("%s: still running after %llu s (--timeout)", kvm->cfg->name,
+			  (unsigned long long)kvm->cfg->timeout);
 }
 
 int kvm_exit_status(const struct kvm *kvm)
@@ -179,21 +187,14 @@ static int signals_up(struct kvm *kvm)
 	return err;
 }
 
-/*
- * Takes the signals that came when the loop had ended: once unblocked, they would kill the process. None of
- * them is lost to a guest that reset at the same time and is to be started anew.
- */
+/* Takes the signals that came when the loop had ended: once unblocked, they would kill the process. */
 static void signals_rest(struct kvm *kvm)
 {
 	struct signalfd_siginfo info;
 
-	while (read(kvm->signals.fd, &info, sizeof(info)) == sizeof(info)) {
-		u32 reset = VM_RESET;
-
-		if (info.ssi_signo != SIGUSR1 && kvm->cfg->on_reboot == ON_REBOOT_RESTART &&
-		    atomic_compare_exchange_strong(&kvm->end, &reset, VM_SIGNAL))
-			atomic_store(&kvm->end_code, (int)info.ssi_signo);
-	}
+	while (read(kvm->signals.fd, &info, sizeof(info)) == sizeof(info))
+		if (info.ssi_signo != SIGUSR1)
+			kvm_end(kvm, VM_SIGNAL, (int)info.ssi_signo);
 }
 
 static void signals_down(struct kvm *kvm)

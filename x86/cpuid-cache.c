@@ -22,7 +22,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define CACHE_FILE  "cpuid"
+#define CACHE_FILE  ".cpuid"
 #define CACHE_MAGIC 0x44495550434d564bull /* "KVMCPUID" */
 #define KVM_SYSFS   "/sys/devices/virtual/misc/kvm"
 #define MISC_MAJOR  10

@@ -30,11 +30,11 @@ struct machine_ops {
 	const struct board_device *board;		 /* ops NULL at the end */
 	const struct kvm_cap *required_caps;		 /* name NULL at the end */
 	const struct kvm_attr_table *const *attr_tables; /* every table its code uses; NULL at the end */
-	int (*vm_init)(struct kvm *kvm);      /* right after KVM_CREATE_VM; may be NULL */
-	int (*mem_layout)(struct kvm *kvm);   /* calls mem_add_ram() */
-	int (*vcpu_init)(struct vcpu *vcpu);  /* fd and run are there */
-	void (*vcpu_free)(struct vcpu *vcpu); /* vcpu->arch; also after a failed vcpu_init */
-	int (*vcpu_reset)(struct vcpu *vcpu); /* registers for its start, after boot() */
+	int (*vm_init)(struct kvm *kvm);		 /* right after KVM_CREATE_VM; may be NULL */
+	int (*mem_layout)(struct kvm *kvm);		 /* calls mem_add_ram() */
+	int (*vcpu_init)(struct vcpu *vcpu);		 /* fd and run are there */
+	void (*vcpu_free)(struct vcpu *vcpu);		 /* vcpu->arch; also after a failed vcpu_init */
+	int (*vcpu_reset)(struct vcpu *vcpu);		 /* registers for its start, after boot() */
 	/* Right before each KVM_RUN of a vCPU's loop, on its thread; may be NULL. Every exit pays for it. */
 	void (*vcpu_enter)(struct vcpu *vcpu);
 	/* An exit that the core does not know: 1 handled, 0 not known, -errno: the VM cannot go on. */

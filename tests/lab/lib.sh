@@ -190,8 +190,12 @@ rss_mib() {
 # clean_log: no line of a guest's kernel that tells of a machine not as it should be. What the CPU
 # that QEMU emulates brings about, in L1 as well, is not the guest machine's fault.
 clean_log() {
-	! grep -aE '^\[' "$vm.out" | grep -vE "$cpu_says" | grep -E 'ACPI.*(Error|Warning|BUG|Exception)|\[Firmware (Bug|Warn)|WARNING:|BUG:|Unable to|ioremap.*(fail|on RAM)|TSC.*(unstable|unreliable)|unreliable|MP-BIOS|APIC.*(rror|failed)|[Cc]an.t (find|read)|(tsc|TSC): .*(fail|Fail)|irq .*nobody cared|[Ss]purious|[Mm]issing|_OSC failed'
+	! grep -aE '^\[' "$vm.out" | grep -vE "$cpu_says" | grep -E "$complaints"
 }
+complaints='ACPI.*(Error|Warning|BUG|Exception)|\[Firmware (Bug|Warn)|WARNING:|BUG:|Unable to'
+complaints=$complaints'|ioremap.*(fail|on RAM)|TSC.*(unstable|unreliable)|unreliable|MP-BIOS'
+complaints=$complaints'|APIC.*(rror|failed)|[Cc]an.t (find|read)|(tsc|TSC): .*(fail|Fail)'
+complaints=$complaints'|irq .*nobody cared|[Ss]purious|[Mm]issing|_OSC failed'
 cpu_says='Speculative Return Stack Overflow'
 grep -q constant_tsc /proc/cpuinfo ||
 	cpu_says="$cpu_says|Marking TSC unstable due to TSCs unsynchronized"

@@ -3,8 +3,8 @@
 #ifndef LKVM_TEST_CAPTURE_H
 #define LKVM_TEST_CAPTURE_H
 
-#include <stdarg.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -29,10 +29,8 @@
 
 /* --- what is made up --------------------------------------------------------------------------- */
 
-static __unused
-_Atomic int accepts_to_fail, accepts_failed;
-static __unused
-_Atomic s64 clock_offset_s;
+static __unused _Atomic int accepts_to_fail, accepts_failed;
+static __unused _Atomic s64 clock_offset_s;
 
 int __real_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
 int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
@@ -73,8 +71,7 @@ struct vm {
 	int button_result;
 };
 
-static __unused
-struct vm *vm_of(const struct kvm *kvm)
+static __unused struct vm *vm_of(const struct kvm *kvm)
 {
 	return container_of(kvm, struct vm, kvm);
 }
@@ -86,29 +83,25 @@ void __wrap_kvm_end(struct kvm *kvm, enum vm_end why, int code)
 	event_stop(&kvm->loop);
 }
 
-static __unused
-int power_button(struct kvm *kvm)
+static __unused int power_button(struct kvm *kvm)
 {
 	atomic_fetch_add(&vm_of(kvm)->buttons, 1);
 	return vm_of(kvm)->button_result;
 }
 
-static __unused
-int vcpu_nmi(struct vcpu *vcpu)
+static __unused int vcpu_nmi(struct vcpu *vcpu)
 {
 	atomic_fetch_add(&vm_of(vcpu->kvm)->nmis, 1);
 	atomic_store(&vm_of(vcpu->kvm)->nmi_vcpu, vcpu->index);
 	return 0;
 }
 
-static __unused
-void dump_vcpu(struct vcpu *vcpu, struct buf *out)
+static __unused void dump_vcpu(struct vcpu *vcpu, struct buf *out)
 {
 	buf_printf(out, "  registers of %u\n", vcpu->index);
 }
 
-static __unused
-int vcpu_state(struct vcpu *vcpu, struct state *s)
+static __unused int vcpu_state(struct vcpu *vcpu, struct state *s)
 {
 	u64 v = 0x10 + vcpu->index;
 
@@ -118,8 +111,7 @@ int vcpu_state(struct vcpu *vcpu, struct state *s)
 	return s->err;
 }
 
-static __unused
-int chip_state(struct irqchip *chip, struct state *s)
+static __unused int chip_state(struct irqchip *chip, struct state *s)
 {
 	u8 v = 7;
 
@@ -129,8 +121,7 @@ int chip_state(struct irqchip *chip, struct state *s)
 	return 0;
 }
 
-static __unused
-int dev_state(struct device *dev, struct state *s)
+static __unused int dev_state(struct device *dev, struct state *s)
 {
 	u8 v = 9;
 
@@ -142,8 +133,7 @@ int dev_state(struct device *dev, struct state *s)
 	return 0;
 }
 
-static __unused
-void *vm_main(void *arg)
+static __unused void *vm_main(void *arg)
 {
 	struct vm *vm = arg;
 
@@ -151,8 +141,7 @@ void *vm_main(void *arg)
 	return NULL;
 }
 
-static __unused
-struct vm *vm_new(const char *name)
+static __unused struct vm *vm_new(const char *name)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));
 	struct kvm *kvm = &vm->kvm;
@@ -191,8 +180,7 @@ struct vm *vm_new(const char *name)
 	return vm;
 }
 
-static __unused
-void vm_free(struct vm *vm)
+static __unused void vm_free(struct vm *vm)
 {
 	struct kvm *kvm = &vm->kvm;
 
@@ -206,8 +194,7 @@ void vm_free(struct vm *vm)
 	free(vm);
 }
 
-static __unused
-struct vm *vm_start(const char *name)
+static __unused struct vm *vm_start(const char *name)
 {
 	struct vm *vm = vm_new(name);
 
@@ -216,8 +203,7 @@ struct vm *vm_start(const char *name)
 	return vm;
 }
 
-static __unused
-void vm_stop(struct vm *vm)
+static __unused void vm_stop(struct vm *vm)
 {
 	event_stop(&vm->kvm.loop);
 	pthread_join(vm->thread, NULL);
@@ -226,11 +212,9 @@ void vm_stop(struct vm *vm)
 
 /* --- the client -------------------------------------------------------------------------------- */
 
-static __unused
-char base[64], dir[80];
+static __unused char base[64], dir[80];
 
-static __unused
-int setup(void **state)
+static __unused int setup(void **state)
 {
 	snprintf(base, sizeof(base), "/tmp/lkvm-test-control-XXXXXX");
 	if (!mkdtemp(base))
@@ -241,8 +225,7 @@ int setup(void **state)
 	return setenv("XDG_RUNTIME_DIR", base, 1);
 }
 
-static __unused
-int teardown(void **state)
+static __unused int teardown(void **state)
 {
 	char command[160];
 
@@ -250,8 +233,7 @@ int teardown(void **state)
 	return system(command);
 }
 
-static __unused
-int raw_connect(const char *name)
+static __unused int raw_connect(const char *name)
 {
 	int fd = control_connect(dir, name);
 
@@ -259,8 +241,7 @@ int raw_connect(const char *name)
 	return fd;
 }
 
-static __unused
-void raw_send(int fd, const char *text, size_t len)
+static __unused void raw_send(int fd, const char *text, size_t len)
 {
 	while (len) {
 		struct pollfd pfd = {.fd = fd, .events = POLLOUT};
@@ -277,8 +258,7 @@ void raw_send(int fd, const char *text, size_t len)
 }
 
 /* One line, newline cut off; "" at the end. */
-static __unused
-const char *raw_line(int fd)
+static __unused const char *raw_line(int fd)
 {
 	static char line[65536];
 	size_t len = 0;
@@ -298,8 +278,7 @@ const char *raw_line(int fd)
 	return line;
 }
 
-static __unused
-void ask(const char *name, const char *request, const char *want)
+static __unused void ask(const char *name, const char *request, const char *want)
 {
 	int fd = raw_connect(name);
 

@@ -180,8 +180,7 @@ static int setup(void **state)
 	return setup_on(state, BUS_PIO);
 }
 
-__unused
-static int setup_mmio(void **state)
+__unused static int setup_mmio(void **state)
 {
 	return setup_on(state, BUS_MMIO);
 }
@@ -219,8 +218,7 @@ static u8 in(u64 reg)
 }
 
 /* What console.c does on its kick: gives as much as there is room for, until there is none. */
-__unused
-static void pump(void)
+__unused static void pump(void)
 {
 	now->kicked = false;
 	while (now->in_len) {
@@ -310,8 +308,7 @@ static void autoconfig(void)
 	out(UART_IER, 0);
 }
 
-__unused
-static void fill(u8 *data, size_t len)
+__unused static void fill(u8 *data, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
 		data[i] = (u8)(i * 7 + (i >> 8));

@@ -172,6 +172,9 @@ static void pit_one_shot(void)
 {
 	u32 before;
 
+	/* A tick that came by the I/O APIC while the PIT was being stopped would end a halt too. */
+	irq_eoi = EOI_LAPIC;
+	let_in();
 	irq_eoi = EOI_PIC;
 	pic_init((u16)~1);
 	outb(0x43, 0x38);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * More CPUs than 8-bit APIC ids can tell apart ("cpus=N"): every local APIC is in x2APIC mode from the start, as
- * firmware leaves them then, and each CPU has a 32-bit id of its own.
+ * More CPUs than 8-bit APIC ids can tell apart ("cpus=N"): every local APIC is in x2APIC mode from the
+ * start, as firmware leaves them then, and each CPU has a 32-bit id of its own.
  */
 #include "smp.h"
 
