@@ -244,7 +244,7 @@ int boot_load_initrd(struct kvm *kvm, gpa_t low, gpa_t high, gpa_t *gpa, u64 *si
 		if (!*gpa) {
 			log_error(
 				"%s: an initrd of %llu KiB does not fit beside the kernel; give the guest more memory (-m)",
-				list->item[0], (unsigned long long)(*size >> 10));
+				list->item[0], (unsigned long long)(align_up(*size, 1024) >> 10));
 			err = -ENOSPC;
 		}
 	}

@@ -55,9 +55,10 @@ static void name_device(struct device *dev)
 		snprintf(dev->name, sizeof(dev->name), "%.16s", dev->ops->name);
 }
 
-static void device_free(struct device *dev)
+/* made: create() was called. */
+static void device_free(struct device *dev, bool made)
 {
-	if (dev->ops->destroy)
+	if (made && dev->ops->destroy)
 		dev->ops->destroy(dev);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev);
@@ -88,6 +89,7 @@ static int device_make(struct kvm *kvm, const struct device_ops *ops, const stru
 		       const void *params)
 {
 	struct device *dev = calloc(1, ops->size);
+	bool made = false;
 	int err;
 
 	if (!dev) {
@@ -100,14 +102,16 @@ static int device_make(struct kvm *kvm, const struct device_ops *ops, const stru
 	name_device(dev);
 	pthread_mutex_init(&dev->lock, NULL);
 	err = claim_line(dev);
-	if (!err)
+	if (!err) {
+		made = true;
 		err = ops->create(dev, params);
+	}
 	if (err) {
 		/* What else can go wrong has been said by those who know more of it. */
 		if (err == -ENOMEM || err == -ENOSPC)
 			log_error("%s: cannot be made: %s", dev->name,
 				  err == -ENOMEM ? "out of memory" : "no free place for it on its bus");
-		device_free(dev);
+		device_free(dev, made);
 		return err;
 	}
 	list_add_tail(&kvm->devices, &dev->link);
@@ -166,6 +170,6 @@ void devices_destroy(struct kvm *kvm)
 		struct device *dev = list_entry(kvm->devices.prev, struct device, link);
 
 		list_del(&dev->link);
-		device_free(dev);
+		device_free(dev, true);
 	}
 }

@@ -297,8 +297,10 @@ int x86_cpuid_init(struct kvm *kvm)
 	const struct kvm_cpuid_entry2 *e;
 	int err;
 
-	if (!cpuid)
+	if (!cpuid) {
+		log_error("CPUID: out of memory");
 		return -ENOMEM;
+	}
 	m->cpuid = cpuid;
 	cpuid->nent = NR_ENTRIES_MAX;
 	err = x86_supported_cpuid(kvm, cpuid);
