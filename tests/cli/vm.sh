@@ -51,6 +51,22 @@ ends() {
 }
 ends 0 "the guest's code 0" -k exit-0
 ends 77 "the guest's code 77" -k exit-77
+
+# What KVM said of CPUID is remembered; what is damaged, or of another KVM, is asked for anew.
+remembered=$tmp/xdg/lkvm/.cpuid
+if [ -d /sys/devices/virtual/misc/kvm ]; then
+	ok "CPUID is remembered" [ -s "$remembered" ]
+	cp "$remembered" cpuid
+	head -c 100 cpuid >"$remembered"
+	ends 77 "CPUID remembered in part" -k exit-77
+	ok "CPUID remembered in part: asked for anew" cmp -s cpuid "$remembered"
+	{ head -c 8 cpuid && head -c 8 /dev/zero && tail -c +17 cpuid; } >"$remembered"
+	ends 77 "CPUID of another KVM" -k exit-77
+	ok "CPUID of another KVM: asked for anew" cmp -s cpuid "$remembered"
+	rm "$remembered" && mkdir "$remembered"
+	ends 77 "CPUID cannot be remembered" -k exit-77
+	rmdir "$remembered"
+fi
 ends 155 "the guest's code 77 with --testdev" -k exit-77 --testdev
 ends 32 "reset" -k reset
 ends 34 "panic" -k panic
