@@ -54,15 +54,19 @@ ends 77 "the guest's code 77" -k exit-77
 
 # What KVM said of CPUID is remembered; what is damaged, or of another KVM, is asked for anew.
 remembered=$tmp/xdg/lkvm/.cpuid
+# Not to the byte: the answer holds the APIC id of whichever CPU it was asked on.
+whole() {
+	[ "$(wc -c <"$remembered")" = "$(wc -c <cpuid)" ] && cmp -s -n 24 cpuid "$remembered"
+}
 if [ -d /sys/devices/virtual/misc/kvm ]; then
 	ok "CPUID is remembered" [ -s "$remembered" ]
 	cp "$remembered" cpuid
 	head -c 100 cpuid >"$remembered"
 	ends 77 "CPUID remembered in part" -k exit-77
-	ok "CPUID remembered in part: asked for anew" cmp -s cpuid "$remembered"
+	ok "CPUID remembered in part: asked for anew" whole
 	{ head -c 8 cpuid && head -c 8 /dev/zero && tail -c +17 cpuid; } >"$remembered"
 	ends 77 "CPUID of another KVM" -k exit-77
-	ok "CPUID of another KVM: asked for anew" cmp -s cpuid "$remembered"
+	ok "CPUID of another KVM: asked for anew" whole
 	rm "$remembered" && mkdir "$remembered"
 	ends 77 "CPUID cannot be remembered" -k exit-77
 	rmdir "$remembered"
