@@ -149,9 +149,9 @@ static int open_backing(struct kvm *kvm, u64 size, u64 *align)
 
 /* Maps size bytes at a multiple of align, so that the host can back the guest with huge pages. NULL and
  * errno. */
-static void *map_aligned(u64 size, u64 align, int fd)
+static void *map_aligned(u64 size, u64 align, int fd, bool reserve)
 {
-	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED | MAP_NORESERVE;
+	int flags = (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED) | (reserve ? 0 : MAP_NORESERVE);
 	u8 *area, *base;
 	u64 room;
 
@@ -192,9 +192,15 @@ int mem_create(struct kvm *kvm)
 	err = open_backing(kvm, size, &align);
 	if (err)
 		return err;
-	mem->base = map_aligned(size, align, mem->fd);
+	/* Huge pages are reserved now: one that is missing when the guest touches it would be a SIGBUS. */
+	mem->base = map_aligned(size, align, mem->fd, kvm->cfg->hugetlbfs != NULL);
 	if (!mem->base) {
 		err = -errno;
+		if (kvm->cfg->hugetlbfs && err == -ENOMEM) {
+			log_error("--hugetlbfs %s: too few free pages for %llu MiB (see vm.nr_hugepages)",
+				  kvm->cfg->hugetlbfs, (unsigned long long)(size >> 20));
+			return err;
+		}
 		log_error("guest memory: cannot map %llu MiB: %s (see --mem)",
 			  (unsigned long long)(size >> 20), strerror(-err));
 		return err;

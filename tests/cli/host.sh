@@ -35,6 +35,15 @@ else
 	skip "no permission on the device" "root has it, and there is no setpriv to be somebody else"
 fi
 
+# Huge pages that are not there are missed at the start, not when the guest touches them.
+mkdir huge
+if [ -w /dev/kvm ] && mount -t hugetlbfs -o size=2M none huge 2>/dev/null; then
+	refused 1 '--hugetlbfs huge: too few free pages for 16 MiB' run -k x -m 16 --hugetlbfs huge
+	umount huge
+else
+	skip "too few huge pages" "no KVM, or no right to mount a hugetlbfs"
+fi
+
 # No -k: looked for, and said.
 if ls /boot/vmlinuz* >/dev/null 2>&1; then
 	skip "no kernel anywhere" "this host has one in /boot"
