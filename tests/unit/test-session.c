@@ -290,6 +290,22 @@ static void test_timeout_over_restarts(void **state)
 	assert_true(fake_kvm_count("KVM_CREATE_VM") > 2);
 }
 
+/* The sessions have control sockets: away from where a user's VMs have theirs. */
+static char sockets[] = "/tmp/lkvm-test-session-XXXXXX";
+
+static int group_setup(void **state)
+{
+	return mkdtemp(sockets) ? setenv("XDG_RUNTIME_DIR", sockets, 1) : -1;
+}
+
+static int group_teardown(void **state)
+{
+	char dir[sizeof(sockets) + 8];
+
+	snprintf(dir, sizeof(dir), "%s/lkvm", sockets);
+	return rmdir(dir) | rmdir(sockets);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,5 +321,5 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_timeout_over_restarts, setup, vm_teardown),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
