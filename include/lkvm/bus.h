@@ -2,8 +2,8 @@
 /*
  * The two buses on which a vCPU's accesses come out: memory-mapped (MMIO) and, on x86, port I/O.
  *
- * Devices claim ranges with bus_map() while the VM is being built; bus_freeze() sorts and checks them; from
- * then on look-ups take no lock and write nothing that is shared: a binary search, with the vCPU's own
+ * Devices claim ranges with bus_map() while the VM is being built, which keeps them sorted and apart; after
+ * bus_freeze() look-ups take no lock and write nothing that is shared: a binary search, with the vCPU's own
  * last hit tried first.
  */
 #ifndef LKVM_BUS_H

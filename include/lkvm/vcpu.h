@@ -41,7 +41,6 @@ struct vcpu {
 	pthread_t self;
 	bool live;	      /* self is in its run loop */
 	_Atomic u32 requests; /* enum vcpu_request */
-	_Atomic bool parked;  /* under kvm->pause.lock for the waiter's sake */
 	u32 hint[BUS_COUNT];  /* last hit on each bus; its own thread only */
 	struct vcpu_counts counts;
 	void *arch; /* machine's own */

@@ -295,6 +295,8 @@ static void test_pause_completes(void **state)
 	kvm_resume(&vm.kvm);
 	assert_int_equal(event_run(&vm.kvm.loop), 0);
 	assert_int_equal(atomic_load(&calls), 1);
+	/* It parked once: the request has been taken. */
+	assert_int_equal(atomic_load(&vm.kvm.vcpu[0].requests), 0);
 }
 
 static void assert_all_parked(void)
