@@ -258,6 +258,7 @@ static void test_header_length(void **state)
 	assert_int_equal(zero_page()->hdr.pref_address, 0);
 	assert_int_equal(zero_page()->hdr.version, 0x020f);
 	bed.file[0x201] = 0xff;
+	memset(bed.file + HEADER + sizeof(struct setup_header), 0xee, 0x100); /* longer than we know it */
 	assert_loads_at(PREF);
 	assert_int_equal(zero_page()->hdr.pref_address, PREF);
 	assert_int_equal(zero_page()->edd_mbr_sig_buffer[0], 0);

@@ -186,6 +186,7 @@ static void test_fit_high(void **state)
 	assert_int_equal(guest_fit_high(mem, PAGE, PAGE, PAGE, 2 * PAGE), PAGE);
 	assert_int_equal(guest_fit_high(mem, PAGE, PAGE, PAGE + 1, 2 * PAGE), 0);
 	assert_int_equal(guest_fit_high(mem, PAGE, PAGE, PAGE, 2 * PAGE - 1), 0);
+	assert_int_equal(guest_fit_high(mem, 1, PAGE, PAGE + 1, 2 * PAGE), 0); /* but for the alignment */
 	assert_int_equal(guest_fit_high(mem, 0, 1, 0, HIGH), 0);
 	assert_int_equal(guest_fit_high(mem, UINT64_MAX, 1, 0, UINT64_MAX), 0);
 	assert_int_equal(guest_fit_high(mem, 1, 1, HIGH, PAGE), 0); /* low above high */
