@@ -9,6 +9,9 @@
 #include <lkvm/buf.h>
 #include <lkvm/kvm.h>
 #include <lkvm/machine.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -33,6 +36,22 @@ static u8 *grow(const struct boot_image *img, u8 *data, size_t *room)
 	return grown;
 }
 
+/*
+ * Waits for a pipe that has nothing yet, and may never have. The signals that end a VM are blocked, to come as
+ * events of a loop that does not run yet: here they end the process, as nothing is to be undone.
+ */
+static void wait_readable(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	sigset_t mask;
+
+	pthread_sigmask(SIG_BLOCK, NULL, &mask);
+	sigdelset(&mask, SIGINT);
+	sigdelset(&mask, SIGTERM);
+	sigdelset(&mask, SIGHUP);
+	ppoll(&p, 1, NULL, &mask);
+}
+
 /* Something that cannot be mapped, a pipe for one: read to its end. */
 static int read_all(struct boot_image *img, int fd)
 {
@@ -50,9 +69,10 @@ static int read_all(struct boot_image *img, int fd)
 			}
 			data = grown;
 		}
+		wait_readable(fd);
 		n = read(fd, data + size, room - size);
 		size += n > 0 ? (size_t)n : 0;
-	} while (n > 0 || (n < 0 && errno == EINTR));
+	} while (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)));
 	if (n < 0 || !size) {
 		int err = n < 0 ? -errno : -ENOEXEC;
 
@@ -108,7 +128,8 @@ int boot_image_open_raw(struct boot_image *img, const char *path)
 	int fd, err;
 
 	*img = (struct boot_image){.path = path};
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* Opening a FIFO that nobody writes to would wait as well. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0) {
 		err = -errno;
 		log_error("%s: %s", path, strerror(-err));
@@ -150,10 +171,10 @@ static int inflate_all(const struct boot_image *img, z_stream *z, u8 **out, size
 	return ret;
 }
 
-/* Replaces img's data by what it decompresses to. Gzip members that follow one another are one image. */
-static int gunzip(struct boot_image *img)
+/* Gzip members that follow one another are one image. */
+int boot_image_gunzip(struct boot_image *img, size_t offset, size_t len)
 {
-	z_stream z = {.next_in = (Bytef *)(uintptr_t)img->data, .avail_in = (uInt)img->size};
+	z_stream z = {.next_in = (Bytef *)(uintptr_t)img->data + offset, .avail_in = (uInt)len};
 	size_t have = 0;
 	u8 *out = NULL;
 	int ret;
@@ -185,7 +206,7 @@ int boot_image_open(struct boot_image *img, const char *path)
 	if (err)
 		return err;
 	if (img->size > 18 && img->data[0] == 0x1f && img->data[1] == 0x8b) {
-		err = gunzip(img);
+		err = boot_image_gunzip(img, 0, img->size);
 		if (err)
 			boot_image_close(img);
 	}
@@ -283,7 +304,9 @@ int boot_cmdline(struct kvm *kvm, size_t max, char **out)
 int boot_load(struct kvm *kvm)
 {
 	struct boot_image img;
-	int err = boot_image_open(&img, kvm->cfg->kernel);
+	const struct vm_config *cfg = kvm->cfg;
+	int err =
+		cfg->firmware ? boot_image_open_raw(&img, cfg->firmware) : boot_image_open(&img, cfg->kernel);
 
 	if (err)
 		return err;
@@ -291,7 +314,7 @@ int boot_load(struct kvm *kvm)
 	boot_image_close(&img);
 	for (u32 i = 0; i < kvm->nr_vcpus && !err; i++)
 		err = kvm->machine->vcpu_reset(&kvm->vcpu[i]);
-	if (!err && kvm->cfg->dump_acpi)
+	if (!err && cfg->dump_acpi)
 		err = kvm_dump_acpi(kvm);
 	return err;
 }

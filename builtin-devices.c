@@ -23,8 +23,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Types up to here are tried, so that a kernel newer than lkvm shows what it has. */
-#define LAST_TYPE 31
+/* Types, groups and attributes up to here are tried, so that a kernel newer than lkvm shows what it has. */
+#define LAST_TYPE  31
+#define LAST_GROUP 15
+#define LAST_ATTR  15
 
 extern const struct verb verb_devices;
 
@@ -86,7 +88,8 @@ struct cap_row {
 
 struct attr_row {
 	const struct kvm_attr_table *table;
-	const struct kvm_attr *attr;
+	const struct kvm_attr *attr; /* of the table; NULL: one that lkvm does not know, and */
+	struct kvm_attr found;	     /* this is where it is */
 	bool there;
 	int read; /* 1: value holds what was read; 0: not tried; -errno */
 	u64 value;
@@ -125,6 +128,8 @@ static int scratch_open(struct scratch *s, int sys_fd, const struct report *r)
 		return s->kvm.vm_fd;
 	}
 	s->vcpu_fd = kvm_ioctl_val(s->kvm.vm_fd, KVM_CREATE_VCPU, 0);
+	if (s->vcpu_fd >= 0 && r->machine->vcpu_scratch && r->machine->vcpu_scratch(s->kvm.vm_fd, s->vcpu_fd))
+		log_warn(NULL, "a scratch vCPU could not be initialised: its attributes may be missing");
 	return 0;
 }
 
@@ -169,18 +174,20 @@ static void add_cap(struct report *r, const struct kvm *kvm, const struct kvm_ca
 
 static int ask_caps(struct report *r, const struct kvm *kvm)
 {
-	const struct kvm_cap *required = r->machine->required_caps;
+	const struct kvm_cap *const own[] = {r->machine->used_caps, r->machine->required_caps};
 	size_t n = ARRAY_SIZE(listed_caps);
 
-	while (required && required->name)
-		n++, required++;
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		for (const struct kvm_cap *cap = own[i]; cap && cap->name; cap++)
+			n++;
 	r->cap = calloc(n, sizeof(*r->cap));
 	if (!r->cap)
 		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_SIZE(listed_caps); i++)
 		add_cap(r, kvm, &listed_caps[i], false);
-	for (required = r->machine->required_caps; required && required->name; required++)
-		add_cap(r, kvm, required, true);
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		for (const struct kvm_cap *cap = own[i]; cap && cap->name; cap++)
+			add_cap(r, kvm, cap, own[i] == r->machine->required_caps);
 	return 0;
 }
 
@@ -190,6 +197,11 @@ static bool attr_has_one_value(const struct kvm_attr *a)
 	return (a->flags & KVM_ATTR_R) &&
 	       !(a->flags & (KVM_ATTR_PER_VCPU | KVM_ATTR_RANGE | KVM_ATTR_COMMAND)) &&
 	       (a->size == 4 || a->size == 8);
+}
+
+static const struct kvm_attr *row_attr(const struct attr_row *row)
+{
+	return row->attr ? row->attr : &row->found;
 }
 
 static void ask_attr(struct attr_row *row, int fd)
@@ -207,20 +219,64 @@ static void ask_attr(struct attr_row *row, int fd)
 		row->read = 1;
 }
 
-static int ask_table(struct report *r, const struct kvm_attr_table *table, int fd)
+/* A row more; NULL when out of memory. */
+static struct attr_row *add_row(struct report *r, const struct kvm_attr_table *table)
 {
-	struct attr_row *grown = realloc(r->attr, (r->nr_attrs + table->count) * sizeof(*grown));
+	struct attr_row *grown = realloc(r->attr, (r->nr_attrs + 1) * sizeof(*grown));
 
 	if (!grown)
-		return table->count ? -ENOMEM : 0;
+		return NULL;
 	r->attr = grown;
-	for (size_t i = 0; i < table->count; i++) {
-		struct attr_row *row = &r->attr[r->nr_attrs++];
+	grown[r->nr_attrs] = (struct attr_row){.table = table};
+	return &grown[r->nr_attrs++];
+}
 
-		*row = (struct attr_row){.table = table, .attr = &table->attrs[i]};
-		ask_attr(row, fd);
+/* Whether the machine's tables for this kind of fd (and, for devices, this type) have it. */
+static bool attr_known(const struct report *r, const struct kvm_attr_table *table, u32 group, u64 attr)
+{
+	for (const struct kvm_attr_table *const *t = r->machine->attr_tables; *t; t++) {
+		for (size_t i = 0; i < (*t)->count && (*t)->on == table->on && (*t)->type == table->type;
+		     i++) {
+			const struct kvm_attr *a = &(*t)->attrs[i];
+
+			if (a->group == group &&
+			    (a->attr == attr || (a->flags & KVM_ATTR_RANGE && attr > a->attr)))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* What a newer kernel has beyond the table. */
+static int ask_unknown(struct report *r, const struct kvm_attr_table *table, int fd)
+{
+	for (u32 group = 0; group <= LAST_GROUP && fd >= 0; group++) {
+		for (u64 attr = 0; attr <= LAST_ATTR; attr++) {
+			struct attr_row *row;
+
+			if (attr_known(r, table, group, attr) || !kvm_attr_has(fd, group, attr))
+				continue;
+			row = add_row(r, table);
+			if (!row)
+				return -ENOMEM;
+			row->there = true;
+			row->found = (struct kvm_attr){.group = group, .attr = attr, .name = "unknown"};
+		}
 	}
 	return 0;
+}
+
+static int ask_table(struct report *r, const struct kvm_attr_table *table, int fd)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		struct attr_row *row = add_row(r, table);
+
+		if (!row)
+			return -ENOMEM;
+		row->attr = &table->attrs[i];
+		ask_attr(row, fd);
+	}
+	return ask_unknown(r, table, fd);
 }
 
 static int ask_device_table(struct report *r, int sys_fd, const struct kvm_attr_table *table)
@@ -353,10 +409,10 @@ static void text_attrs(const struct report *r, struct buf *out)
 
 		if ((int)strlen(row->table->owner) > owner)
 			owner = (int)strlen(row->table->owner);
-		if ((int)strlen(group_label(row->attr)) > group)
-			group = (int)strlen(group_label(row->attr));
-		if ((int)strlen(row->attr->name) > name)
-			name = (int)strlen(row->attr->name);
+		if ((int)strlen(group_label(row_attr(row))) > group)
+			group = (int)strlen(group_label(row_attr(row)));
+		if ((int)strlen(row_attr(row)->name) > name)
+			name = (int)strlen(row_attr(row)->name);
 	}
 	if (!r->nr_attrs) {
 		buf_printf(out, "  none that this lkvm knows\n");
@@ -366,7 +422,7 @@ static void text_attrs(const struct report *r, struct buf *out)
 		   "GROUP", "", name, "ATTRIBUTE", "SIZE", "ACCESS", "VALUE");
 	for (size_t i = 0; i < r->nr_attrs; i++) {
 		const struct attr_row *row = &r->attr[i];
-		const struct kvm_attr *a = row->attr;
+		const struct kvm_attr *a = row_attr(row);
 
 		buf_printf(out, "  %-4s  %-*s  %3" PRIu32 " %-*s  %4" PRIu64 " %-*s  %4u  ",
 			   row->there ? "yes" : "no", owner, row->table->owner, a->group, group,
@@ -424,7 +480,7 @@ static void json_attr(const struct attr_row *row, struct json *j)
 					 [KVM_ON_VCPU] = "vcpu",
 					 [KVM_ON_VM] = "vm",
 					 [KVM_ON_SYSTEM] = "system"};
-	const struct kvm_attr *a = row->attr;
+	const struct kvm_attr *a = row_attr(row);
 
 	json_begin(j, NULL, '{');
 	json_str(j, "on", on[row->table->on]);
@@ -435,6 +491,7 @@ static void json_attr(const struct attr_row *row, struct json *j)
 	json_str(j, "group_name", group_label(a));
 	json_hex(j, "attr", a->attr);
 	json_str(j, "name", a->name);
+	json_bool(j, "known", row->attr);
 	json_u64(j, "size", a->size);
 	json_bool(j, "readable", a->flags & KVM_ATTR_R);
 	json_bool(j, "writable", a->flags & KVM_ATTR_W);

@@ -35,7 +35,8 @@ int bus_map(struct device *dev, enum bus_id id, u64 base, u64 len, io_fn fn, voi
 	for (u32 i = 0; id == BUS_MMIO && i < kvm->mem.nr_banks; i++) {
 		const struct mem_bank *bank = &kvm->mem.bank[i];
 
-		if (ranges_overlap(base, len, bank->gpa, bank->size)) {
+		/* What is written to a readonly one comes out here: its owner claims the same range. */
+		if (!bank->readonly && ranges_overlap(base, len, bank->gpa, bank->size)) {
 			log_error("%s: its range at 0x%" PRIx64 " overlaps guest memory", dev->name, base);
 			return -EBUSY;
 		}

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <lkvm/config.h>
+#include <lkvm/cpulist.h>
 #include <lkvm/machine.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +59,19 @@ static int parse_tty(void *target, const struct cli_option *opt, const char *arg
 		return -EINVAL;
 	}
 	cfg->tty[n] = true;
+	return 0;
+}
+
+static int parse_affinity(void *target, const struct cli_option *opt, const char *arg)
+{
+	struct vm_config *cfg = target;
+	cpu_set_t set;
+
+	if (cpulist_parse(arg, &set)) {
+		log_error("--vcpu-affinity %s: not a list of CPUs: give 0-3,6 or the like", arg);
+		return -EINVAL;
+	}
+	cfg->vcpu_affinity = arg;
 	return 0;
 }
 
@@ -118,6 +132,8 @@ const struct cli_option run_options[] = {
 	 FIELD(shared_mem)},
 	{"nodefaults", 0, OPT_FLAG, 0, NULL, "leave out what was not asked for: kernel parameters of ours",
 	 FIELD(nodefaults)},
+	{"vcpu-affinity", 0, OPT_CALL, 0, "LIST", "keep vCPU threads on these host CPUs: 0-3,6", 0,
+	 .parse = parse_affinity},
 	{.kind = OPT_GROUP, .help = "Console"},
 	{"console", 0, OPT_CALL, 0, "KIND", "console of the guest: serial", 0, .parse = parse_console},
 	{"tty", 0, OPT_CALL, OPT_REPEAT, "N", "put console N (0 to 3) on a new pseudo-terminal", 0,
@@ -489,7 +505,12 @@ static int config_finish(struct vm_config *cfg)
 		snprintf(cfg->name_buf, sizeof(cfg->name_buf), "lkvm-%d", (int)getpid());
 		cfg->name = cfg->name_buf;
 	}
-	return cfg->kernel ? 0 : find_kernel(cfg);
+	if (cfg->firmware && cfg->kernel) {
+		log_error("run: --firmware %s starts in the kernel's place: leave -k %s out", cfg->firmware,
+			  cfg->kernel);
+		return -EINVAL;
+	}
+	return cfg->kernel || cfg->firmware ? 0 : find_kernel(cfg);
 }
 
 /* Options, and the one word between them that may be the kernel. */

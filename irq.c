@@ -56,6 +56,14 @@ int irqchip_create(struct kvm *kvm)
 
 		if (!any && strcmp(want, ops->name))
 			continue;
+		if (ops->max_cpus && kvm->cfg->cpus > ops->max_cpus) {
+			err = -E2BIG;
+			if (any)
+				continue;
+			log_error("--irqchip %s: it has room for %u vCPUs, not %llu; give --cpus less", want,
+				  ops->max_cpus, (unsigned long long)kvm->cfg->cpus);
+			return err;
+		}
 		err = ops->probe(kvm);
 		if (!err)
 			return irqchip_try(kvm, ops);
@@ -66,8 +74,10 @@ int irqchip_create(struct kvm *kvm)
 		}
 	}
 	if (any)
-		log_error("this host's KVM has no interrupt controller that the %s machine can use",
-			  kvm->machine->name);
+		log_error("this host's KVM has no interrupt controller that the %s machine can use for %llu "
+			  "vCPU%s",
+			  kvm->machine->name, (unsigned long long)kvm->cfg->cpus,
+			  kvm->cfg->cpus == 1 ? "" : "s");
 	else
 		log_error("--irqchip %s: the %s machine knows no such controller", want, kvm->machine->name);
 	return err;
@@ -277,11 +287,12 @@ int irq_msi_add(struct kvm *kvm, const struct msi_msg *msg)
 	return err ? err : (int)gsi;
 }
 
-/* With irq.lock held. */
+/* GSIs above the chip's lines are messages, whatever they are routed to. With irq.lock held. */
 static struct kvm_irq_routing_entry *msi_find(struct irq_state *irq, u32 gsi)
 {
 	for (u32 i = 0; i < irq->nr_entries; i++)
-		if (irq->entry[i].gsi == gsi && irq->entry[i].type == KVM_IRQ_ROUTING_MSI)
+		if (irq->entry[i].gsi == gsi &&
+		    (irq->entry[i].type == KVM_IRQ_ROUTING_MSI || gsi >= irq->next_gsi))
 			return &irq->entry[i];
 	return NULL;
 }
@@ -366,6 +377,11 @@ int irq_msi_send(struct kvm *kvm, const struct msi_msg *msg)
 
 	if (err)
 		return err;
+	/* A chip whose messages are edges of its pins. */
+	if (entry.type == KVM_IRQ_ROUTING_IRQCHIP) {
+		err = kvm->irqchip.ops->set_line(&kvm->irqchip, entry.u.irqchip.pin, true);
+		return err < 0 ? err : kvm->irqchip.ops->set_line(&kvm->irqchip, entry.u.irqchip.pin, false);
+	}
 	msi.address_lo = entry.u.msi.address_lo;
 	msi.address_hi = entry.u.msi.address_hi;
 	msi.data = entry.u.msi.data;

@@ -7,6 +7,7 @@
  * Built and torn down on the main thread. The accessors run on any thread and take no lock: banks do not
  * change while a vCPU runs.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <lkvm/kvm-device.h>
@@ -61,16 +62,23 @@ int mem_add_ram(struct kvm *kvm, gpa_t gpa, u64 size)
 	return bank_add(kvm, gpa, size) ? 0 : -EINVAL;
 }
 
-static int register_bank(struct kvm *kvm, struct mem_bank *bank)
+/* size: the bank's, or 0, by which KVM forgets the slot. */
+static int set_region(struct kvm *kvm, const struct mem_bank *bank, u64 size)
 {
 	struct kvm_userspace_memory_region region = {
 		.slot = bank->slot,
 		.flags = bank->readonly ? KVM_MEM_READONLY : 0,
 		.guest_phys_addr = bank->gpa,
-		.memory_size = bank->size,
+		.memory_size = size,
 		.userspace_addr = (uintptr_t)bank->hva,
 	};
-	int err = kvm_ioctl(kvm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region);
+
+	return kvm_ioctl(kvm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
+static int register_bank(struct kvm *kvm, struct mem_bank *bank)
+{
+	int err = set_region(kvm, bank, bank->size);
 
 	if (err < 0)
 		log_error("memory at 0x%llx, %llu MiB: KVM_SET_USER_MEMORY_REGION: %s",
@@ -187,8 +195,7 @@ int mem_create(struct kvm *kvm)
 	err = kvm->machine->mem_layout(kvm);
 	if (err)
 		return err;
-	for (u32 i = 0; i < mem->nr_banks; i++)
-		size += mem->bank[i].size;
+	size = guest_ram_size(mem);
 	err = open_backing(kvm, size, &align);
 	if (err)
 		return err;
@@ -209,6 +216,8 @@ int mem_create(struct kvm *kvm)
 	for (u32 i = 0; i < mem->nr_banks && !err; i++) {
 		struct mem_bank *bank = &mem->bank[i];
 
+		if (bank->foreign)
+			continue;
 		bank->hva = (u8 *)mem->base + at;
 		bank->slot = kvm->nr_slots++;
 		at += bank->size;
@@ -243,6 +252,7 @@ int mem_add_slot(struct kvm *kvm, gpa_t gpa, u64 size, void *hva, bool readonly)
 		return -EINVAL;
 	bank->hva = hva;
 	bank->readonly = readonly;
+	bank->foreign = true;
 	bank->slot = kvm->nr_slots++;
 	return register_bank(kvm, bank);
 }
@@ -256,6 +266,16 @@ static const struct mem_bank *bank_of(const struct guest_mem *mem, gpa_t gpa)
 			return bank;
 	}
 	return NULL;
+}
+
+int mem_slot_enable(struct kvm *kvm, gpa_t gpa, bool on)
+{
+	const struct mem_bank *bank = bank_of(&kvm->mem, gpa);
+	int err;
+
+	assert(bank && bank->gpa == gpa && bank->readonly);
+	err = set_region(kvm, bank, on ? bank->size : 0);
+	return err < 0 ? err : 0;
 }
 
 /* As much of [gpa, gpa + len) as lies in one bank; NULL where there is no RAM. *part <= len. */
@@ -329,7 +349,7 @@ u64 guest_ram_size(const struct guest_mem *mem)
 	u64 size = 0;
 
 	for (u32 i = 0; i < mem->nr_banks; i++)
-		if (!mem->bank[i].readonly)
+		if (!mem->bank[i].foreign)
 			size += mem->bank[i].size;
 	return size;
 }
@@ -341,7 +361,7 @@ gpa_t guest_fit_high(const struct guest_mem *mem, u64 size, u64 align, gpa_t low
 		u64 start = max_u64(bank->gpa, low), end = min_u64(bank->gpa + bank->size, high);
 		gpa_t at;
 
-		if (bank->readonly || !size || end < start || end - start < size)
+		if (bank->foreign || !size || end < start || end - start < size)
 			continue;
 		at = align_down(end - size, align);
 		if (at >= start)

@@ -35,15 +35,16 @@ void state_init_in(struct state *s, const void *data, size_t len)
 	s->end = s->in + len;
 }
 
-/* The first failure stands. `what` outlives the walk: names are the walker's string constants. */
-static void __printf(4, 5) state_fail(struct state *s, int err, const char *what, const char *fmt, ...)
+void state_fail(struct state *s, int err, const char *what, const char *fmt, ...)
 {
 	va_list ap;
 
 	if (s->err)
 		return;
 	s->err = err;
-	s->err_what = what;
+	/* A copy: names of sections that are numbered do not outlive their walker. */
+	snprintf(s->what, sizeof(s->what), "%s", what);
+	s->err_what = s->what;
 	va_start(ap, fmt);
 	vsnprintf(s->why, sizeof(s->why), fmt, ap);
 	va_end(ap);

@@ -14,6 +14,7 @@
  */
 #include <errno.h>
 #include <lkvm/buf.h>
+#include <lkvm/cpulist.h>
 #include <lkvm/kvm-device.h>
 #include <lkvm/kvm.h>
 #include <lkvm/machine.h>
@@ -435,12 +436,35 @@ void vcpus_destroy(struct kvm *kvm)
 	kvm->nr_vcpus = 0;
 }
 
+/* --vcpu-affinity, into the attributes that threads are made with. */
+static int set_affinity(const struct kvm *kvm, pthread_attr_t *attr)
+{
+	cpu_set_t want, have;
+	int err;
+
+	if (!kvm->cfg->vcpu_affinity)
+		return 0;
+	err = cpulist_parse(kvm->cfg->vcpu_affinity, &want);
+	if (!err && !sched_getaffinity(0, sizeof(have), &have)) {
+		CPU_AND(&want, &want, &have);
+		if (!CPU_COUNT(&want)) {
+			log_error("--vcpu-affinity %s: none of these CPUs is one that lkvm may run on",
+				  kvm->cfg->vcpu_affinity);
+			return -EINVAL;
+		}
+	}
+	return err ? err : -pthread_attr_setaffinity_np(attr, sizeof(want), &want);
+}
+
 int vcpus_start(struct kvm *kvm)
 {
 	struct sigaction kick = {.sa_handler = on_kick};
+	pthread_attr_t attr;
 	sigset_t all, old;
-	int err = 0;
+	int err;
 
+	pthread_attr_init(&attr);
+	err = set_affinity(kvm, &attr);
 	sigemptyset(&kick.sa_mask);
 	sigaction(SIG_KICK, &kick, NULL);
 	/* The threads start with everything blocked: signals are the main thread's, the kick apart. */
@@ -452,7 +476,7 @@ int vcpus_start(struct kvm *kvm)
 		pthread_mutex_lock(&kvm->pause.lock);
 		kvm->pause.nr_running++;
 		pthread_mutex_unlock(&kvm->pause.lock);
-		err = -pthread_create(&vcpu->thread, NULL, vcpu_main, vcpu);
+		err = -pthread_create(&vcpu->thread, &attr, vcpu_main, vcpu);
 		if (err) {
 			log_error("vcpu %u: cannot start its thread: %s", i, strerror(-err));
 			pthread_mutex_lock(&kvm->pause.lock);
@@ -463,6 +487,7 @@ int vcpus_start(struct kvm *kvm)
 		vcpu->threaded = true;
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
 	return err;
 }
 

@@ -8,9 +8,11 @@
 /* Not from a header of hw/ or virtio/: devices/ is the layer below them and knows their names alone. */
 extern const struct device_ops testdev_ops;
 extern const struct device_ops boot_timer_ops;
+extern const struct device_ops cfi_flash_ops;
 
 const struct device_ops *const device_table[] = {
 	&testdev_ops,
 	&boot_timer_ops,
+	&cfi_flash_ops,
 	NULL,
 };

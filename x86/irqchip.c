@@ -20,9 +20,6 @@
 
 static int full_probe(const struct kvm *kvm)
 {
-	/* The kernel's I/O APIC has 8-bit destinations, of which 255 is everybody. */
-	if (kvm->cfg->cpus > 255)
-		return -E2BIG;
 	return kvm_cap(kvm, KVM_CAP_PIT2) ? 0 : -ENODEV;
 }
 
@@ -272,4 +269,6 @@ const struct irqchip_ops x86_irqchip_full = {
 	.msi_route = x86_msi_route,
 	.state = full_state,
 	.nr_lines = X86_NR_LINES,
+	/* The kernel's I/O APIC has 8-bit destinations, of which 255 is everybody. */
+	.max_cpus = 255,
 };

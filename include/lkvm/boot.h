@@ -25,8 +25,14 @@ struct boot_image {
 int __must_check boot_image_open(struct boot_image *img, const char *path);
 /* The same, but what the file holds is taken as it is. */
 int __must_check boot_image_open_raw(struct boot_image *img, const char *path);
+/*
+ * Replaces the image by what the gzip data at [offset, offset + len) of it, which must lie inside, decompress
+ * to. -errno after one logged line; the image is then as it was.
+ */
+int __must_check boot_image_gunzip(struct boot_image *img, size_t offset, size_t len);
 void boot_image_close(struct boot_image *img);
-/* The `boot` step: opens cfg->kernel, calls machine->boot(), then machine->vcpu_reset() for each vCPU. */
+/* The `boot` step: opens cfg->kernel (or cfg->firmware), calls machine->boot(), then machine->vcpu_reset()
+ * for each vCPU. */
 int __must_check boot_load(struct kvm *kvm);
 
 /*

@@ -37,11 +37,14 @@ struct irqchip_ops {
 	/* Fills the routing entries of the chip's own pins at finalize; may be NULL. */
 	int (*routes)(struct irqchip *chip);
 	int (*describe)(const struct irqchip *chip, struct fdt *fdt);
+	/* How a line stands in a device tree's "interrupts": the cells and their count. */
+	u32 (*irq_cells)(const struct irqchip *chip, u32 line, bool level, u32 *cells);
 	int (*state)(struct irqchip *chip, struct state *s); /* one walk: dump, save, restore */
 	/* A vCPU's EOI of a vector, where the I/O APIC is in user space (KVM_EXIT_IOAPIC_EOI). */
 	void (*eoi)(struct irqchip *chip, u32 vector);
 	void (*destroy)(struct irqchip *chip);
 	u32 nr_lines; /* how many lines it has, 0 .. nr_lines - 1 */
+	u32 max_cpus; /* vCPUs it has room for; 0: as many as KVM takes */
 };
 
 struct irqchip {

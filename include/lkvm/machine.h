@@ -29,6 +29,7 @@ struct machine_ops {
 	const struct irqchip_ops *const *irqchips;	 /* best first, NULL at the end */
 	const struct board_device *board;		 /* ops NULL at the end */
 	const struct kvm_cap *required_caps;		 /* name NULL at the end */
+	const struct kvm_cap *used_caps;		 /* those it does more with; likewise, or NULL */
 	const struct kvm_attr_table *const *attr_tables; /* every table its code uses; NULL at the end */
 	int (*vm_init)(struct kvm *kvm);		 /* right after KVM_CREATE_VM; may be NULL */
 	int (*mem_layout)(struct kvm *kvm);		 /* calls mem_add_ram() */
@@ -42,6 +43,8 @@ struct machine_ops {
 	void (*vcpu_dump)(struct vcpu *vcpu, struct buf *out); /* parked or crashed */
 	int (*vcpu_state)(struct vcpu *vcpu, struct state *s);
 	int (*vcpu_nmi)(struct vcpu *vcpu); /* may be NULL */
+	/* Makes a vCPU that will never run show all attributes this host has, for `lkvm devices`; or NULL. */
+	int (*vcpu_scratch)(int vm_fd, int vcpu_fd);
 	/* KVM_CREATE_VCPU's argument for the vCPU with this index. */
 	u32 (*vcpu_id)(const struct kvm *kvm, u32 index);
 	/* Loads the opened image, places tables and initrd, records the start state. */

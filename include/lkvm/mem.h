@@ -22,6 +22,7 @@ struct mem_bank {
 	void *hva;
 	u32 slot;
 	bool readonly; /* a ROM or flash: guest writes come out as MMIO exits */
+	bool foreign;  /* by mem_add_slot(): no part of the guest's RAM */
 };
 
 struct guest_mem {
@@ -40,8 +41,18 @@ int __must_check mem_add_ram(struct kvm *kvm, gpa_t gpa, u64 size);
 /* The `memory` step: lays out, maps and registers all banks. Undone by mem_destroy(). */
 int __must_check mem_create(struct kvm *kvm);
 void mem_destroy(struct kvm *kvm);
-/* Registers one more memslot over host memory of the caller's (flash, ROM). Before `run`. */
+/*
+ * Registers one more memslot over host memory of the caller's (flash, ROM, a page shared with the kernel).
+ * From machine->vm_init() on, before `run`; after the irqchip is made it costs a grace period.
+ */
 int __must_check mem_add_slot(struct kvm *kvm, gpa_t gpa, u64 size, void *hva, bool readonly);
+/*
+ * Takes the memslot of the readonly bank that begins at gpa away from the guest, whose reads then come out as
+ * MMIO exits too, or gives it back. Any thread, while the VM runs; calls for one bank come one after another.
+ * The bank stays in the table, and the accessors below never hand out a readonly one, so nobody sees it go.
+ * -errno, silent.
+ */
+int __must_check mem_slot_enable(struct kvm *kvm, gpa_t gpa, bool on);
 
 /* Copy out of or into guest RAM; a range may cross adjoining banks. -EFAULT when any byte is not RAM. */
 int __must_check guest_read(const struct guest_mem *mem, gpa_t gpa, void *buf, size_t len);
@@ -50,7 +61,7 @@ int __must_check guest_write(const struct guest_mem *mem, gpa_t gpa, const void 
 void *guest_ptr(const struct guest_mem *mem, gpa_t gpa, size_t len);
 /* A range as host pieces: how many of `max` were filled, or -EFAULT, or -E2BIG when max is too few. */
 int __must_check guest_iov(const struct guest_mem *mem, gpa_t gpa, size_t len, struct iovec *iov, int max);
-/* Bytes of RAM in all banks that are not readonly. */
+/* Bytes of RAM: of all banks but those of mem_add_slot(). */
 u64 guest_ram_size(const struct guest_mem *mem);
 /*
  * The highest gpa at which `size` bytes fit into one RAM bank, aligned down to `align`, at or above `low` and

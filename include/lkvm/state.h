@@ -25,6 +25,7 @@ struct state {
 	size_t start[4];      /* SAVE: where the open sections' length words are; RESTORE: their ends */
 	int err;	      /* first failure: -EBADMSG, -ENOMEM ...; later calls do nothing */
 	const char *err_what; /* the section or field it happened in */
+	char what[32];	      /* where err_what points when state_fail() was the one to tell */
 	char why[96];	      /* more of it: "version 7, this lkvm reads 2" */
 	bool braces;	      /* JSON: the outermost object is ours to close */
 };
@@ -58,6 +59,10 @@ void state_bool(struct state *s, const char *name, bool *v);
 void state_bytes(struct state *s, const char *name, void *data, size_t len);
 /* A derived, human-readable value: printed, never saved. */
 void state_note(struct state *s, const char *name, const char *fmt, ...) __printf(3, 4);
+/*
+ * The walker's own failure: err (negative) at `what`, and why. The first one stands; later calls do nothing.
+ */
+void state_fail(struct state *s, int err, const char *what, const char *fmt, ...) __printf(4, 5);
 /* Ends the walk: s->err, logged once with the place. On RESTORE bytes left over are -EBADMSG. */
 int __must_check state_finish(struct state *s, const char *what);
 

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The device tree: what Linux and firmware learn the machine from (Devicetree Specification 0.4; bindings in
+ * Linux's Documentation/devicetree/bindings). CPUs, memory, timer and PSCI are described here, each irqchip
+ * and each device by itself.
+ *
+ * Main thread, in the `boot` step; vCPUs, devices and irqchip are all there.
+ */
+#include "arm.h"
+#include "gic.h"
+#include "layout.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <lkvm/boot.h>
+#include <lkvm/config.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+/* The most that a command line may have: COMMAND_LINE_SIZE of arm64 is 2048, with its NUL. */
+#define CMDLINE_MAX    2047
+#define CMDLINE_MAX_32 1023
+#define RNG_SEED_BYTES 64
+
+static int describe_chosen(struct kvm *kvm, struct fdt *fdt)
+{
+	const struct arm_machine *m = arm_of(kvm);
+	u8 seed[RNG_SEED_BYTES];
+	u64 kaslr;
+	char *cmdline;
+	int err = boot_cmdline(kvm, kvm->cfg->aarch32 ? CMDLINE_MAX_32 : CMDLINE_MAX, &cmdline);
+
+	if (err)
+		return err;
+	dt_begin(fdt, "chosen");
+	dt_str(fdt, "bootargs", cmdline ? cmdline : "");
+	free(cmdline);
+	dt_str(fdt, "stdout-path", "/serial@1000000");
+	if (m->initrd_size) {
+		dt_u64(fdt, "linux,initrd-start", m->initrd);
+		dt_u64(fdt, "linux,initrd-end", m->initrd + m->initrd_size);
+	}
+	/* Linux erases both as soon as it has read them. Without entropy the guest does as it can. */
+	if (getrandom(&kaslr, sizeof(kaslr), 0) == sizeof(kaslr))
+		dt_u64(fdt, "kaslr-seed", kaslr);
+	if (getrandom(seed, sizeof(seed), 0) == sizeof(seed))
+		dt_bytes(fdt, "rng-seed", seed, sizeof(seed));
+	dt_end(fdt);
+	return 0;
+}
+
+static void describe_memory(const struct kvm *kvm, struct fdt *fdt)
+{
+	const u64 ram[1][2] = {{ARM_RAM, guest_ram_size(&kvm->mem)}};
+
+	dt_begin(fdt, "memory@%llx", ARM_RAM);
+	dt_str(fdt, "device_type", "memory");
+	dt_reg(fdt, ram, 1);
+	dt_end(fdt);
+}
+
+static int describe_cpus(struct kvm *kvm, struct fdt *fdt)
+{
+	int err = 0;
+
+	dt_begin(fdt, "cpus");
+	dt_u32(fdt, "#address-cells", 2);
+	dt_u32(fdt, "#size-cells", 0);
+	for (u32 i = 0; i < kvm->nr_vcpus && !err; i++) {
+		u64 affinity;
+
+		err = arm_vcpu_affinity(&kvm->vcpu[i], &affinity);
+		if (err) {
+			log_error("vcpu %u: its MPIDR_EL1: %s", i, strerror(-err));
+			return err;
+		}
+		dt_begin(fdt, "cpu@%" PRIx64, affinity);
+		dt_str(fdt, "device_type", "cpu");
+		dt_str(fdt, "compatible", "arm,armv8");
+		if (kvm->nr_vcpus > 1)
+			dt_str(fdt, "enable-method", "psci");
+		dt_u64(fdt, "reg", affinity);
+		dt_end(fdt);
+	}
+	dt_end(fdt);
+	return 0;
+}
+
+static void describe_psci(struct fdt *fdt)
+{
+	static const char *const compatible[] = {"arm,psci-1.0", "arm,psci-0.2"};
+
+	dt_begin(fdt, "psci");
+	dt_strs(fdt, "compatible", compatible, ARRAY_SIZE(compatible));
+	dt_str(fdt, "method", "hvc");
+	dt_end(fdt);
+}
+
+/* bindings/timer/arm,arch_timer.yaml: secure, non-secure, virtual and hypervisor timer, in this order. */
+static void describe_timer(const struct kvm *kvm, struct fdt *fdt)
+{
+	static const u32 ppi[] = {ARM_PPI_SEC_TIMER, ARM_PPI_PTIMER, ARM_PPI_VTIMER, ARM_PPI_HYP_TIMER};
+	static const char *const name64[] = {"arm,armv8-timer", "arm,armv7-timer"};
+	static const char *const name32[] = {"arm,armv7-timer"};
+	u32 cells[3 * ARRAY_SIZE(ppi)];
+
+	for (u32 i = 0; i < ARRAY_SIZE(ppi); i++)
+		gic_ppi_cells(&kvm->irqchip, ppi[i], &cells[3 * i]);
+	dt_begin(fdt, "timer");
+	if (kvm->cfg->aarch32)
+		dt_strs(fdt, "compatible", name32, 1);
+	else
+		dt_strs(fdt, "compatible", name64, 2);
+	dt_cells(fdt, "interrupts", cells, ARRAY_SIZE(cells));
+	dt_empty(fdt, "always-on");
+	dt_end(fdt);
+}
+
+static void describe_pmu(const struct kvm *kvm, struct fdt *fdt)
+{
+	u32 cells[3];
+
+	if (!arm_has_feature(kvm, KVM_ARM_VCPU_PMU_V3))
+		return;
+	gic_ppi_cells(&kvm->irqchip, ARM_PPI_PMU, cells);
+	dt_begin(fdt, "pmu");
+	dt_str(fdt, "compatible", kvm->cfg->aarch32 ? "arm,cortex-a15-pmu" : "arm,armv8-pmuv3");
+	dt_cells(fdt, "interrupts", cells, 3);
+	dt_end(fdt);
+}
+
+/* What PrimeCell devices (RTC, GPIO) name as their clock. */
+static void describe_clock(struct fdt *fdt)
+{
+	dt_begin(fdt, "apb-pclk");
+	dt_phandle(fdt, DT_CLOCK);
+	dt_str(fdt, "compatible", "fixed-clock");
+	dt_u32(fdt, "#clock-cells", 0);
+	dt_u32(fdt, "clock-frequency", 24000000);
+	dt_str(fdt, "clock-output-names", "clk24mhz");
+	dt_end(fdt);
+}
+
+static int describe_devices(struct kvm *kvm, struct fdt *fdt)
+{
+	struct device *dev;
+	int err = 0;
+
+	list_for_each (dev, &kvm->devices, link)
+		if (dev->ops->describe && !err)
+			err = dev->ops->describe(dev, fdt);
+	return err;
+}
+
+static int describe(struct kvm *kvm, struct fdt *fdt)
+{
+	int err;
+
+	dt_str(fdt, "compatible", "linux,dummy-virt");
+	dt_str(fdt, "model", "lkvm");
+	dt_u32(fdt, "#address-cells", 2);
+	dt_u32(fdt, "#size-cells", 2);
+	dt_u32(fdt, "interrupt-parent", DT_IRQCHIP);
+	err = describe_chosen(kvm, fdt);
+	if (err)
+		return err;
+	describe_memory(kvm, fdt);
+	err = describe_cpus(kvm, fdt);
+	if (err)
+		return err;
+	describe_psci(fdt);
+	describe_timer(kvm, fdt);
+	describe_pmu(kvm, fdt);
+	describe_clock(fdt);
+	err = kvm->irqchip.ops->describe(&kvm->irqchip, fdt);
+	return err ? err : describe_devices(kvm, fdt);
+}
+
+static int dump(const struct kvm *kvm, const struct fdt *fdt)
+{
+	const char *path = kvm->cfg->dump_dtb;
+	size_t len = dt_size(fdt);
+	int err = 0, fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+
+	if (fd < 0 || write(fd, fdt->blob, len) != (ssize_t)len)
+		err = errno ? -errno : -ENOSPC;
+	if (fd >= 0 && close(fd) && !err)
+		err = -errno;
+	if (err)
+		log_error("--dump-dtb %s: %s", path, strerror(-err));
+	return err;
+}
+
+/* It must not cross a boundary of 2 MiB, says booting.rst. */
+static int place(struct kvm *kvm, const struct fdt *fdt, gpa_t low, gpa_t high)
+{
+	struct arm_machine *m = arm_of(kvm);
+
+	m->dtb_size = dt_size(fdt);
+	m->dtb = guest_fit_high(&kvm->mem, m->dtb_size, m->dtb_size <= KiB(64) ? KiB(64) : MiB(2), low, high);
+	if (!m->dtb) {
+		log_error("a device tree of %" PRIu64
+			  " KiB does not fit beside the kernel; give the guest more "
+			  "memory (-m)",
+			  (m->dtb_size + 1023) >> 10);
+		return -ENOSPC;
+	}
+	return guest_write(&kvm->mem, m->dtb, fdt->blob, m->dtb_size);
+}
+
+int arm_fdt_write(struct kvm *kvm, gpa_t low, gpa_t high)
+{
+	struct fdt fdt;
+	int err, end;
+
+	dt_init(&fdt, kvm, ARM_FDT_MAX);
+	err = describe(kvm, &fdt);
+	end = dt_finish(&fdt);
+	if (!err && end) {
+		err = end;
+		if (err == -E2BIG)
+			log_error(
+				"the device tree is larger than %llu MiB, the most that a kernel takes; give "
+				"the guest fewer vCPUs or devices",
+				(unsigned long long)(ARM_FDT_MAX >> 20));
+		else
+			log_error("device tree: %s", strerror(-err));
+	}
+	if (!err && kvm->cfg->dump_dtb)
+		err = dump(kvm, &fdt);
+	if (!err)
+		err = place(kvm, &fdt, low, high);
+	dt_free(&fdt);
+	return err;
+}

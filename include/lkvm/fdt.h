@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writing a flattened device tree (Devicetree Specification 0.4, chapter 5) by libfdt's sequential calls. The
+ * first failure sticks in `err`, later calls do nothing, and whoever began the tree looks once at its end.
+ *
+ * A machine begins the tree, writes what is its own, and lets each device describe itself
+ * (device_ops.describe) with the root node open: #address-cells and #size-cells are 2 there, and
+ * interrupt-parent is the irqchip.
+ *
+ * Main thread, while the VM is built.
+ */
+#ifndef LKVM_FDT_H
+#define LKVM_FDT_H
+
+#include <lkvm/types.h>
+
+struct kvm;
+
+/* The most cells that describe one interrupt. */
+#define DT_IRQ_CELLS_MAX 4
+
+/* Nodes that others point to. */
+enum dt_phandle { DT_NONE, DT_IRQCHIP, DT_MSI, DT_CLOCK, DT_GPIO, DT_PHANDLES };
+
+struct fdt {
+	const struct kvm *kvm;
+	void *blob; /* malloc'd; grows */
+	size_t room, max;
+	int err; /* -errno, once anything has failed */
+};
+
+/* Begins a tree of no more than `max` bytes (it fails with -E2BIG beyond), its root node open. */
+void dt_init(struct fdt *fdt, const struct kvm *kvm, size_t max);
+/* Closes the root node and finishes: fdt->err. From then on fdt->blob is a tree of dt_size() bytes. */
+int __must_check dt_finish(struct fdt *fdt);
+size_t dt_size(const struct fdt *fdt);
+void dt_free(struct fdt *fdt);
+
+void dt_begin(struct fdt *fdt, const char *fmt, ...) __printf(2, 3); /* a node, "serial@1000000" */
+void dt_end(struct fdt *fdt);
+void dt_empty(struct fdt *fdt, const char *name);
+void dt_u32(struct fdt *fdt, const char *name, u32 v);
+void dt_u64(struct fdt *fdt, const char *name, u64 v);
+void dt_str(struct fdt *fdt, const char *name, const char *v);
+/* A list of strings, n of them. */
+void dt_strs(struct fdt *fdt, const char *name, const char *const *v, size_t n);
+void dt_cells(struct fdt *fdt, const char *name, const u32 *cells, size_t n);
+void dt_bytes(struct fdt *fdt, const char *name, const void *data, size_t len);
+/* Pairs of base and size, n pairs, each as two cells. */
+void dt_reg(struct fdt *fdt, const u64 (*range)[2], size_t n);
+/* A device's node "NAME@BASE" with compatible and reg; to be closed by dt_end(). */
+void dt_device(struct fdt *fdt, const char *name, const char *compatible, u64 base, u64 size);
+/* "interrupts": one line of the irqchip, level-triggered (active high) or rising edge. */
+void dt_interrupt(struct fdt *fdt, u32 line, bool level);
+static inline void dt_phandle(struct fdt *fdt, enum dt_phandle handle)
+{
+	dt_u32(fdt, "phandle", handle);
+}
+
+#endif
