@@ -23,6 +23,7 @@ struct arm_machine {
 	gpa_t dtb;
 	u64 dtb_size;
 	gpa_t kernel, kernel_end; /* what the image takes, its BSS included */
+	bool kernel_size_known;	  /* by the image's own header */
 	gpa_t initrd;
 	u64 initrd_size;
 };

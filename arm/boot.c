@@ -141,6 +141,7 @@ static int load_image(struct kvm *kvm, const struct boot_image *img)
 			  size, offset);
 		return -ENOEXEC;
 	}
+	arm_of(kvm)->kernel_size_known = true;
 	return place(kvm, img, ARM_RAM + offset, size);
 }
 

@@ -193,13 +193,21 @@ static int dump(const struct kvm *kvm, const struct fdt *fdt)
 	return err;
 }
 
-/* It must not cross a boundary of 2 MiB, says booting.rst. */
+/*
+ * It must not cross a boundary of 2 MiB, says booting.rst. Behind a kernel whose header says what it takes,
+ * the tree goes right there, into a huge page that is there already. Others may use what is behind their
+ * image before they look at the tree: it goes as high as it can.
+ */
 static int place(struct kvm *kvm, const struct fdt *fdt, gpa_t low, gpa_t high)
 {
 	struct arm_machine *m = arm_of(kvm);
+	u64 align;
 
 	m->dtb_size = dt_size(fdt);
-	m->dtb = guest_fit_high(&kvm->mem, m->dtb_size, m->dtb_size <= KiB(64) ? KiB(64) : MiB(2), low, high);
+	align = m->dtb_size <= KiB(64) ? KiB(64) : MiB(2);
+	m->dtb = align_up(low, align);
+	if (!m->kernel_size_known || !range_inside(m->dtb, m->dtb_size, low, high - low))
+		m->dtb = guest_fit_high(&kvm->mem, m->dtb_size, align, low, high);
 	if (!m->dtb) {
 		log_error("a device tree of %" PRIu64
 			  " KiB does not fit beside the kernel; give the guest more "

@@ -81,6 +81,6 @@ const struct device_ops boot_timer_ops = {
 	.size = sizeof(struct boot_timer),
 	.option = {.name = "boot-timer",
 		   .kind = OPT_FLAG,
-		   .help = "print wall and CPU time when the guest writes to port 0x3f0"},
+		   .help = "print wall and CPU time when the guest writes to a port or page of its own"},
 	.create = boot_timer_create,
 };

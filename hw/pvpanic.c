@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pvpanic: the guest's kernel says that it panicked. One register, a port or a byte of memory as the board
- * has it: reading gives the events we understand, writing reports them (the guest's side is
- * drivers/misc/pvpanic of Linux, which finds us by the ACPI device below; QEMU's docs/specs/pvpanic.rst is
- * the specification).
+ * pvpanic: the guest's kernel says that it panicked. One register, a port or a byte of memory (of two, the
+ * second of which is nothing) as the board has it: reading gives the events we understand, writing reports
+ * them (the guest's side is drivers/misc/pvpanic of Linux, which finds us by ACPI or by the device tree;
+ * QEMU's docs/specs/pvpanic.rst and the kernel's binding qemu,pvpanic-mmio are the specification).
  *
  * A panic gives the guest a moment to finish its report and then ends the VM (kvm_guest_panicked()). A panic
  * with a crash kernel loaded does not: that kernel is about to write a dump.
@@ -12,6 +12,7 @@
  */
 #include <lkvm/acpi.h>
 #include <lkvm/device.h>
+#include <lkvm/fdt.h>
 #include <lkvm/hw.h>
 #include <lkvm/kvm.h>
 #include <lkvm/log.h>
@@ -22,6 +23,8 @@ enum {
 	PVPANIC_CRASH_LOADED = 0x2,
 	PVPANIC_EVENTS = PVPANIC_PANICKED | PVPANIC_CRASH_LOADED,
 };
+
+#define PVPANIC_MMIO_SIZE 2
 
 struct pvpanic {
 	struct device dev;
@@ -35,6 +38,8 @@ static void pvpanic_io(struct device *dev, struct io *io, void *arg)
 	struct pvpanic *p = container_of(dev, struct pvpanic, dev);
 	u8 events;
 
+	if (io->offset)
+		return;
 	if (!io->write) {
 		io->data[0] = PVPANIC_EVENTS;
 		return;
@@ -49,12 +54,27 @@ static void pvpanic_io(struct device *dev, struct io *io, void *arg)
 
 static int pvpanic_create(struct device *dev, const void *params)
 {
-	return bus_map(dev, dev->board->bus, dev->board->base, 1, pvpanic_io, NULL, BUS_BYTES);
+	const struct board_device *board = dev->board;
+	u32 size = board->bus == BUS_MMIO ? PVPANIC_MMIO_SIZE : 1;
+
+	return bus_map(dev, board->bus, board->base, size, pvpanic_io, NULL, BUS_BYTES);
 }
 
 static void pvpanic_reset(struct device *dev)
 {
 	container_of(dev, struct pvpanic, dev)->reported = 0;
+}
+
+static int pvpanic_describe(const struct device *dev, struct fdt *fdt)
+{
+	const struct board_device *board = dev->board;
+
+	/* There is no binding for one that is a port. */
+	if (board->bus != BUS_MMIO)
+		return fdt->err;
+	dt_device(fdt, "pvpanic", "qemu,pvpanic-mmio", board->base, PVPANIC_MMIO_SIZE);
+	dt_end(fdt);
+	return fdt->err;
 }
 
 static void pvpanic_describe_acpi(const struct device *dev, struct aml *aml)
@@ -73,7 +93,7 @@ static void pvpanic_describe_acpi(const struct device *dev, struct aml *aml)
 	if (board->bus == BUS_PIO)
 		aml_res_io(aml, (u16)board->base, 1, 1);
 	else
-		aml_res_memory32(aml, (u32)board->base, 1, true);
+		aml_res_memory32(aml, (u32)board->base, PVPANIC_MMIO_SIZE, true);
 	aml_resources_end(aml);
 	aml_end(aml);
 }
@@ -93,6 +113,7 @@ const struct device_ops pvpanic_ops = {
 	.size = sizeof(struct pvpanic),
 	.create = pvpanic_create,
 	.reset = pvpanic_reset,
+	.describe = pvpanic_describe,
 	.describe_acpi = pvpanic_describe_acpi,
 	.state = pvpanic_state,
 };

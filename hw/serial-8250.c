@@ -14,9 +14,10 @@
  * receiver when they open a port, and real lines lose what was typed too early by that; here bytes of the
  * host's that a clear would drop are held back until the guest asks for input. See rx_clear().
  *
- * Interrupt: the ISA line is edge-triggered. The line's level is worked out anew after each access. Events
+ * Interrupt: the line's level is worked out anew after each access. The ISA line is edge-triggered: events
  * that on hardware fall and rise again (the THR was written and is empty once more; part of the FIFO was
- * read, and the timeout comes for the rest) get a fresh edge here as well. See settle().
+ * read, and the timeout comes for the rest) get a fresh edge here as well. See settle(). Elsewhere the line
+ * is level-triggered, and asks again by itself.
  *
  * Coalesced I/O: a guest that prints a lot has its writes to THR queued by the kernel, which saves one of two
  * exits a byte. The zone costs a wake-up each 10 ms, so it goes again when the port falls silent.
@@ -25,6 +26,7 @@
 #include <linux/serial_reg.h>
 #include <lkvm/acpi.h>
 #include <lkvm/console.h>
+#include <lkvm/fdt.h>
 #include <lkvm/hw.h>
 #include <lkvm/kvm.h>
 #include <lkvm/state.h>
@@ -33,6 +35,7 @@
 #include <time.h>
 
 #define REG_COUNT 8
+#define CLOCK_HZ  1843200
 #define IER_MASK  0x0f
 #define FCR_MASK  0xc9 /* bits that stay: enable, DMA mode, trigger level */
 #define MCR_MASK  0x1f
@@ -129,11 +132,12 @@ static void set_level(struct serial *s, bool level)
  */
 static void update_line(struct serial *s, bool fresh)
 {
+	bool isa = s->dev.board->bus == BUS_PIO;
 	/* On a PC the OUT2 pin opens the gate between the UART and the bus. */
-	bool gate = s->dev.board->bus != BUS_PIO || s->mcr & UART_MCR_OUT2;
+	bool gate = !isa || s->mcr & UART_MCR_OUT2;
 	bool level = gate && pending_cause(s) != UART_IIR_NO_INT;
 
-	if (level && s->level && fresh) {
+	if (level && s->level && fresh && isa) {
 		if (s->reads_iir && s->edge_credit) {
 			s->edge_credit--;
 			return;
@@ -264,7 +268,7 @@ static void consider_zone(struct serial *s)
 	}
 	if (++s->burst < s->burst_need)
 		return;
-	err = coalesced_add(s->dev.kvm, BUS_PIO, s->dev.board->base + UART_TX, 1);
+	err = coalesced_add(s->dev.kvm, s->dev.board->bus, s->dev.board->base + UART_TX, 1);
 	if (err < 0) {
 		log_debug(s->dev.kvm->log, "%s: output is not coalesced: %s", s->dev.name, strerror(-err));
 		s->can_coalesce = false;
@@ -286,7 +290,7 @@ static void on_idle(struct event_timer *timer)
 		s->sent_at_timer = s->sent;
 		event_timer_set(&s->idle, BURST_NS, 0);
 	} else if (s->zone) {
-		coalesced_remove(s->dev.kvm, BUS_PIO, s->dev.board->base + UART_TX, 1);
+		coalesced_remove(s->dev.kvm, s->dev.board->bus, s->dev.board->base + UART_TX, 1);
 		s->zone = false;
 		s->burst = 0;
 	}
@@ -530,9 +534,9 @@ static int serial_create(struct device *dev, const void *params)
 	err = console_attach(dev->kvm, board->index, dev, &serial_client, &s->con);
 	if (!err)
 		err = bus_map(dev, board->bus, board->base, REG_COUNT, serial_io, NULL, BUS_BYTES);
-	if (!err && board->bus == BUS_PIO)
+	if (!err)
 		err = event_timer_init(&dev->kvm->loop, &s->idle, on_idle, s);
-	s->can_coalesce = !err && board->bus == BUS_PIO;
+	s->can_coalesce = !err;
 	s->burst_need = BURST_FIRST;
 	serial_reset(dev);
 	return err;
@@ -545,6 +549,20 @@ static void serial_destroy(struct device *dev)
 	event_timer_destroy(&dev->kvm->loop, &s->idle);
 	if (s->con)
 		console_detach(s->con);
+}
+
+static int serial_describe(const struct device *dev, struct fdt *fdt)
+{
+	const struct board_device *board = dev->board;
+
+	if (board->bus != BUS_MMIO)
+		return fdt->err;
+	dt_device(fdt, "serial", "ns16550a", board->base, REG_COUNT);
+	dt_u32(fdt, "clock-frequency", CLOCK_HZ);
+	if (board->line != IRQ_NONE)
+		dt_interrupt(fdt, board->line, true);
+	dt_end(fdt);
+	return fdt->err;
 }
 
 static void serial_describe_acpi(const struct device *dev, struct aml *a)
@@ -621,6 +639,7 @@ const struct device_ops serial_8250_ops = {
 	.size = sizeof(struct serial),
 	.create = serial_create,
 	.reset = serial_reset,
+	.describe = serial_describe,
 	.describe_acpi = serial_describe_acpi,
 	.state = serial_state,
 	.destroy = serial_destroy,
