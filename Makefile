@@ -5,7 +5,7 @@
 # make demo            boot a stock kernel   make bench          figures, beside their bounds
 # make install         PREFIX=, DESTDIR=     make help           every variable and target
 #
-# ARCH= CROSS_COMPILE= SYSROOT= O= CC= SAN= V= W= are explained by `make help`.
+# ARCH= CROSS_COMPILE= SYSROOT= DEVROOT= O= CC= SAN= V= W= are explained by `make help`.
 
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 .SUFFIXES:
@@ -43,9 +43,15 @@ PKG_CONFIG ?= pkg-config
 PREFIX ?= /usr/local
 INSTALL ?= install
 
+# The folder's name when it is another architecture's than this machine's; then, without CROSS_COMPILE, what
+# is built is for this machine all the same: objects that only tests on the fake KVM can use.
+FOREIGN := $(filter-out $(ARCH_$(HOST_ARCH)),$(ARCHDIR))
+PAPER := $(if $(CROSS_COMPILE),,$(FOREIGN))
+
 comma := ,
-O ?= build/$(ARCHDIR)$(if $(SAN),-$(subst $(comma),-,$(SAN)))
-BIN := $(if $(filter command line environment,$(origin O)),$(O)/,$(if $(SAN),$(O)/))
+O ?= build/$(ARCHDIR)$(if $(PAPER),-paper)$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+# lkvm itself is at the top of the tree only when it is this machine's and nothing special.
+BIN := $(if $(filter command line environment,$(origin O))$(SAN)$(FOREIGN),$(O)/)
 
 Q := $(if $(V),,@)
 say = $(if $(V),@:,@printf '  %-7s %s\n' $(1) $(2))
@@ -60,8 +66,14 @@ LKVM_CFLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -pthread -fno-str
 	-fno-common -fstack-protector-strong -fPIE $(WARNINGS) $(if $(W),-Werror) \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined) \
 	$(if $(SYSROOT),--sysroot=$(SYSROOT))
-LKVM_CPPFLAGS := -Iinclude -I$(O)/include -DLKVM_VERSION='"$(VERSION)"'
+LKVM_CPPFLAGS := -Iinclude -I$(O)/include $(if $(PAPER),-isystem $(O)/uapi) -DLKVM_VERSION='"$(VERSION)"'
 LKVM_LDFLAGS := -pthread $(if $(SAN),-fsanitize=$(SAN)) $(if $(SYSROOT),--sysroot=$(SYSROOT))
+# Unpacked packages of the other architecture: libfdt-dev and the like, without its libc.
+dev_dirs = $(if $(DEVROOT),$(wildcard $(addprefix $(DEVROOT)/,$(1) usr/$(1) usr/$(1)/*-linux-gnu)))
+DEV_INCLUDE := $(addprefix -isystem ,$(call dev_dirs,include))
+DEV_LIB := $(addprefix -L,$(call dev_dirs,lib))
+LKVM_CPPFLAGS += $(DEV_INCLUDE)
+LKVM_LDFLAGS += $(DEV_LIB)
 
 # --- optional libraries: probed once, kept in $(O)/features.mk -----------------------------------
 
@@ -82,19 +94,43 @@ LIB_OBJ := $(filter-out $(O)/main.o $(O)/kvm-ioctl.o,$(OBJ))
 .PHONY: all
 all: $(BIN)lkvm
 
+ifneq ($(PAPER),)
+$(BIN)lkvm $(BIN)lkvm-static:
+	@echo 'lkvm: ARCH=$(ARCH) on $(HOST_ARCH) takes CROSS_COMPILE=, the prefix of its tools' >&2; exit 1
+else
 $(BIN)lkvm: $(OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LKVM_LDFLAGS) $(LDFLAGS) -pie -Wl,-z,relro,-z,now -o $@ $^ $(FEATURE_LIBS) -lfdt -lz
 
 # Stripped, and with few segments: it is for an initramfs or a container, and starts 0.1 ms sooner so.
-ifneq ($(BIN),)
-.PHONY: lkvm-static
-lkvm-static: $(BIN)lkvm-static
-endif
 $(BIN)lkvm-static: $(OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LKVM_LDFLAGS) $(LDFLAGS) -static -no-pie -Wl,-z,noseparate-code $(if $(SAN),,-s) \
 		-o $@ $^ $(FEATURE_LIBS_STATIC) -lfdt -lz
+endif
+ifneq ($(BIN),)
+.PHONY: lkvm-static
+lkvm-static: $(BIN)lkvm-static
+endif
+# Compiled and no more.
+.PHONY: objects
+objects: $(OBJ)
+
+# <linux/kvm.h> is the same everywhere and includes <asm/kvm.h>, which is not. Without a compiler of the other
+# architecture that one header, with what it includes, is laid over this machine's.
+UAPI_arm := /usr/aarch64-linux-gnu/include/asm linux-libc-dev-arm64-cross \
+	kvm.h kvm_para.h ptrace.h sve_context.h hwcap.h
+UAPI_powerpc := /usr/powerpc64le-linux-gnu/include/asm linux-libc-dev-ppc64el-cross \
+	kvm.h kvm_para.h epapr_hcalls.h ptrace.h
+UAPI_x86 := /usr/x86_64-linux-gnu/include/asm linux-libc-dev-amd64-cross \
+	kvm.h kvm_para.h ptrace.h ptrace-abi.h processor-flags.h
+UAPI_FROM := $(word 1,$(UAPI_$(PAPER)))
+UAPI := $(addprefix $(O)/uapi/asm/,$(wordlist 3,99,$(UAPI_$(PAPER))))
+$(UAPI): $(O)/uapi/asm/%:
+	@mkdir -p $(@D)
+	@test -e $(UAPI_FROM)/$* || { echo 'lkvm: $(UAPI_FROM)/$* is not there: apt-get install' \
+		'$(word 2,$(UAPI_$(PAPER)))' >&2; exit 1; }
+	@ln -sf $(UAPI_FROM)/$* $@
 
 # Objects are made again when the compiler or a flag changes.
 FLAGS_NOW := $(CC) $(CFLAGS) $(CPPFLAGS) $(LKVM_CFLAGS) $(LKVM_CPPFLAGS) $(FEATURE_CFLAGS)
@@ -106,14 +142,15 @@ $(FLAGS_FILE):
 	@mkdir -p $(@D)
 	$(file >$@,$(FLAGS_NOW))@:
 
-$(O)/%.o: %.c $(FLAGS_FILE) $(FEATURES)
+$(O)/%.o: %.c $(FLAGS_FILE) $(FEATURES) $(UAPI)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LKVM_CPPFLAGS) $(CPPFLAGS) $(FEATURE_CFLAGS) $(LKVM_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(FEATURES): tests/tools/probe-libs
 	@mkdir -p $(@D)
-	$(Q)CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' CFLAGS='$(if $(SYSROOT),--sysroot=$(SYSROOT))' \
+	$(Q)CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' \
+		CFLAGS='$(if $(SYSROOT),--sysroot=$(SYSROOT)) $(DEV_INCLUDE) $(DEV_LIB)' \
 		tests/tools/probe-libs $@
 
 -include $(OBJ:.o=.d)
@@ -142,9 +179,12 @@ distclean:
 	rm -rf build lkvm lkvm-static
 help:
 	@echo 'Targets:   all lkvm-static check check-quick demo bench install uninstall clean distclean'
+	@echo '           objects unit-programs'
 	@echo 'Variables: ARCH=x86|arm64|powerpc      what lkvm runs on (this machine)'
-	@echo '           CROSS_COMPILE=PREFIX-       tools of another architecture'
-	@echo '           SYSROOT=DIR                 its headers and libraries'
+	@echo '           CROSS_COMPILE=PREFIX-       tools of another architecture; without it only'
+	@echo '                                       objects and unit-programs can be made of it'
+	@echo '           SYSROOT=DIR                 its headers and libraries, libc and all'
+	@echo '           DEVROOT=DIR                 its libfdt and zlib (packages unpacked there), no libc'
 	@echo '           O=DIR                       build there (build/ARCH, with lkvm at the top)'
 	@echo '           CC=clang  CFLAGS=  LDFLAGS=  the usual'
 	@echo '           SAN=address,undefined|thread  sanitizers (built in build/ARCH-SAN)'

@@ -110,7 +110,8 @@ struct report {
 /* A VM to ask, never to run. Only what kvm-device.c and kvm_cap() look at is filled in. */
 struct scratch {
 	struct kvm kvm;
-	int vcpu_fd; /* -errno when it could not be made: vCPU attributes are then not there */
+	int vcpu_fd;  /* -errno when it could not be made: vCPU attributes are then not there */
+	int vcpu_err; /* of machine->vcpu_scratch() */
 };
 
 /* ---- asking ------------------------------------------------------------------------------------- */
@@ -128,8 +129,8 @@ static int scratch_open(struct scratch *s, int sys_fd, const struct report *r)
 		return s->kvm.vm_fd;
 	}
 	s->vcpu_fd = kvm_ioctl_val(s->kvm.vm_fd, KVM_CREATE_VCPU, 0);
-	if (s->vcpu_fd >= 0 && r->machine->vcpu_scratch && r->machine->vcpu_scratch(s->kvm.vm_fd, s->vcpu_fd))
-		log_warn(NULL, "a scratch vCPU could not be initialised: its attributes may be missing");
+	if (s->vcpu_fd >= 0 && r->machine->vcpu_scratch)
+		s->vcpu_err = r->machine->vcpu_scratch(s->kvm.vm_fd, s->vcpu_fd);
 	return 0;
 }
 
@@ -195,7 +196,7 @@ static int ask_caps(struct report *r, const struct kvm *kvm)
 static bool attr_has_one_value(const struct kvm_attr *a)
 {
 	return (a->flags & KVM_ATTR_R) &&
-	       !(a->flags & (KVM_ATTR_PER_VCPU | KVM_ATTR_RANGE | KVM_ATTR_COMMAND)) &&
+	       !(a->flags & (KVM_ATTR_PER_VCPU | KVM_ATTR_RANGE | KVM_ATTR_INDEXED | KVM_ATTR_COMMAND)) &&
 	       (a->size == 4 || a->size == 8);
 }
 
@@ -335,6 +336,9 @@ static int ask(struct report *r)
 		close(sys_fd);
 		return err;
 	}
+	if (s.vcpu_err)
+		log_warn(NULL, "a scratch vCPU cannot be initialised, its attributes may be missing: %s",
+			 strerror(-s.vcpu_err));
 	for (u32 type = 0; type <= LAST_TYPE; type++)
 		r->type_there[type] = kvm_device_probe(&s.kvm, type) == 0;
 	err = ask_caps(r, &s.kvm);

@@ -513,6 +513,14 @@ static int config_finish(struct vm_config *cfg)
 	return cfg->kernel || cfg->firmware ? 0 : find_kernel(cfg);
 }
 
+static bool was_seen(const struct option_parser *p, const char *name)
+{
+	for (size_t i = 0; i < p->nr_seen; i++)
+		if (!strcmp(p->seen[i], name))
+			return true;
+	return false;
+}
+
 /* Options, and the one word between them that may be the kernel. */
 static int parse_words(struct option_parser *p, int argc, char **argv)
 {
@@ -541,12 +549,10 @@ static int parse_words(struct option_parser *p, int argc, char **argv)
 	}
 	if (!word)
 		return 0;
-	for (size_t i = 0; i < p->nr_seen; i++) {
-		if (!strcmp(p->seen[i], "kernel")) {
-			log_error("run: \"%s\": the kernel is named already by --kernel %s: leave one out",
-				  word, cfg->kernel);
-			return -EINVAL;
-		}
+	if (was_seen(p, "kernel")) {
+		log_error("run: \"%s\": the kernel is named already by --kernel %s: leave one out", word,
+			  cfg->kernel);
+		return -EINVAL;
 	}
 	if (!*word) {
 		log_error("run: an empty word where a kernel's file name belongs: leave it out");
@@ -554,6 +560,18 @@ static int parse_words(struct option_parser *p, int argc, char **argv)
 	}
 	cfg->kernel = word;
 	return 0;
+}
+
+/* Kernel or firmware: what the command line has wins over what the run file has. */
+static void last_start_wins(struct vm_config *cfg, const struct option_parser *line,
+			    const struct option_parser *file)
+{
+	if (!cfg->firmware || !cfg->kernel)
+		return;
+	if (was_seen(file, "kernel") && !was_seen(file, "firmware") && !was_seen(line, "kernel"))
+		cfg->kernel = NULL;
+	else if (was_seen(file, "firmware") && !was_seen(file, "kernel") && !was_seen(line, "firmware"))
+		cfg->firmware = NULL;
 }
 
 int config_parse(struct vm_config *cfg, int argc, char **argv, bool *help)
@@ -583,6 +601,8 @@ int config_parse(struct vm_config *cfg, int argc, char **argv, bool *help)
 	}
 	if (!err && argc > 1)
 		err = parse_words(&p, argc - 1, argv + 1);
+	if (!err)
+		last_start_wins(cfg, &p, &in_file);
 	if (!err)
 		err = config_finish(cfg);
 	options_done(&in_file);

@@ -68,7 +68,8 @@ void kvm_describe(struct kvm *kvm, struct buf *out)
 
 	buf_printf(out, "machine %s, %u vCPU%s, irqchip %s\n", kvm->machine->name, kvm->nr_vcpus,
 		   kvm->nr_vcpus == 1 ? "" : "s", kvm->irqchip.ops->name);
-	buf_printf(out, "kernel  %s\n", cfg->kernel);
+	buf_printf(out, "%s %s\n", cfg->firmware ? "firmware" : "kernel ",
+		   cfg->firmware ? cfg->firmware : cfg->kernel);
 	for (size_t i = 0; i < cfg->initrd.count; i++)
 		buf_printf(out, "initrd  %s\n", cfg->initrd.item[i]);
 	if (kvm->machine->describe)

@@ -90,6 +90,9 @@ int irqchip_finalize(struct kvm *kvm)
 
 	if (!err && ops->finalize)
 		err = ops->finalize(&kvm->irqchip);
+	/* Some chips put the kernel's own table in place of ours when they are initialised. */
+	if (!err && kvm->irq.routing_live)
+		err = irq_routing_commit(kvm);
 	return err;
 }
 

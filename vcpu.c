@@ -441,24 +441,42 @@ void vcpus_destroy(struct kvm *kvm)
 	kvm->nr_vcpus = 0;
 }
 
-/* --vcpu-affinity, into the attributes that threads are made with. */
-static int set_affinity(const struct kvm *kvm, pthread_attr_t *attr)
+int vcpu_host_cpus(const struct kvm *kvm, cpu_set_t *set)
 {
-	cpu_set_t want, have;
-	int err;
+	const char *list = kvm->cfg->vcpu_affinity;
+	cpu_set_t want;
 
+	if (sched_getaffinity(0, sizeof(*set), set) < 0) {
+		int err = -errno;
+
+		log_error("which CPUs lkvm may run on: %s", strerror(-err));
+		return err;
+	}
+	if (!list)
+		return 0;
+	if (!cpulist_parse(list, &want))
+		CPU_AND(set, set, &want);
+	if (CPU_COUNT(set))
+		return 0;
+	log_error("--vcpu-affinity %s: none of these CPUs is one that lkvm may run on", list);
+	return -EINVAL;
+}
+
+/* What vCPU threads are made with: a small stack, and --vcpu-affinity. */
+static int thread_attr(const struct kvm *kvm, pthread_attr_t *attr)
+{
+	cpu_set_t cpus;
+	int err = -pthread_attr_setstacksize(attr, STACK_SIZE);
+
+	if (err) {
+		log_error("vCPU threads: a stack of %llu KiB: %s", (unsigned long long)(STACK_SIZE >> 10),
+			  strerror(-err));
+		return err;
+	}
 	if (!kvm->cfg->vcpu_affinity)
 		return 0;
-	err = cpulist_parse(kvm->cfg->vcpu_affinity, &want);
-	if (!err && !sched_getaffinity(0, sizeof(have), &have)) {
-		CPU_AND(&want, &want, &have);
-		if (!CPU_COUNT(&want)) {
-			log_error("--vcpu-affinity %s: none of these CPUs is one that lkvm may run on",
-				  kvm->cfg->vcpu_affinity);
-			return -EINVAL;
-		}
-	}
-	return err ? err : -pthread_attr_setaffinity_np(attr, sizeof(want), &want);
+	err = vcpu_host_cpus(kvm, &cpus);
+	return err ? err : -pthread_attr_setaffinity_np(attr, sizeof(cpus), &cpus);
 }
 
 int vcpus_start(struct kvm *kvm)
@@ -469,9 +487,7 @@ int vcpus_start(struct kvm *kvm)
 	int err;
 
 	pthread_attr_init(&attr);
-	err = -pthread_attr_setstacksize(&attr, STACK_SIZE);
-	if (!err)
-		err = set_affinity(kvm, &attr);
+	err = thread_attr(kvm, &attr);
 	sigemptyset(&kick.sa_mask);
 	sigaction(SIG_KICK, &kick, NULL);
 	/* The threads start with everything blocked: signals are the main thread's, the kick apart. */

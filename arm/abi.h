@@ -31,8 +31,4 @@ struct kvm_smccc_filter {
 };
 #endif
 
-#ifndef KVM_ARM_VCPU_HAS_EL2
-#define KVM_ARM_VCPU_HAS_EL2 7
-#endif
-
 #endif

@@ -16,14 +16,12 @@ struct arm_machine {
 	u32 ipa_bits;		   /* guest physical address width */
 	struct kvm_vcpu_init init; /* target and features, the same for every vCPU; POWER_OFF apart */
 	bool init_known;
-	bool aarch32; /* EL1 runs in AArch32 */
-	bool pvtime;  /* stolen time at ARM_PVTIME */
-	void *pvtime_mem;
-	gpa_t entry; /* where vCPU 0 starts */
+	void *pvtime_mem; /* stolen time, at ARM_PVTIME; NULL: none */
+	gpa_t entry;	  /* where vCPU 0 starts */
 	gpa_t dtb;
 	u64 dtb_size;
-	gpa_t kernel, kernel_end; /* what the image takes, its BSS included */
-	bool kernel_size_known;	  /* by the image's own header */
+	gpa_t kernel_end;	/* what the image takes, its BSS included */
+	bool kernel_size_known; /* by the image's own header */
 	gpa_t initrd;
 	u64 initrd_size;
 };

@@ -114,7 +114,7 @@ static int place(struct kvm *kvm, const struct boot_image *img, gpa_t gpa, u64 t
 			  img->path, (takes + 1023) >> 10, gpa, (u64)(ARM_RAM + ram));
 		return -ENOSPC;
 	}
-	m->kernel = m->entry = gpa;
+	m->entry = gpa;
 	m->kernel_end = gpa + takes;
 	return guest_write(&kvm->mem, gpa, img->data, img->size);
 }
@@ -131,6 +131,7 @@ static int load_image(struct kvm *kvm, const struct boot_image *img)
 		log_error("%s: a big-endian kernel, which lkvm does not run", img->path);
 		return -ENOEXEC;
 	}
+	arm_of(kvm)->kernel_size_known = size;
 	if (!size) {
 		offset = IMAGE_OLD_OFFSET;
 		size = img->size + IMAGE_OLD_BSS;
@@ -141,7 +142,6 @@ static int load_image(struct kvm *kvm, const struct boot_image *img)
 			  size, offset);
 		return -ENOEXEC;
 	}
-	arm_of(kvm)->kernel_size_known = true;
 	return place(kvm, img, ARM_RAM + offset, size);
 }
 
@@ -187,7 +187,7 @@ int arm_boot(struct kvm *kvm, struct boot_image *img)
 	case BOOT_FLAT:
 		break;
 	default:
-		log_error("--boot: the arm machine takes auto and flat");
+		log_error("--boot: the arm64 machine takes auto and flat");
 		return -EINVAL;
 	}
 	err = kvm->cfg->firmware ? place(kvm, img, ARM_RAM, 0) : load_kernel(kvm, img);

@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <lkvm/boot.h>
 #include <lkvm/config.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -28,6 +29,7 @@ static int describe_chosen(struct kvm *kvm, struct fdt *fdt)
 {
 	const struct arm_machine *m = arm_of(kvm);
 	u8 seed[RNG_SEED_BYTES];
+	char path[32];
 	u64 kaslr;
 	char *cmdline;
 	int err = boot_cmdline(kvm, kvm->cfg->aarch32 ? CMDLINE_MAX_32 : CMDLINE_MAX, &cmdline);
@@ -37,7 +39,8 @@ static int describe_chosen(struct kvm *kvm, struct fdt *fdt)
 	dt_begin(fdt, "chosen");
 	dt_str(fdt, "bootargs", cmdline ? cmdline : "");
 	free(cmdline);
-	dt_str(fdt, "stdout-path", "/serial@1000000");
+	snprintf(path, sizeof(path), "/serial@%llx", ARM_UART(0));
+	dt_str(fdt, "stdout-path", path);
 	if (m->initrd_size) {
 		dt_u64(fdt, "linux,initrd-start", m->initrd);
 		dt_u64(fdt, "linux,initrd-end", m->initrd + m->initrd_size);
@@ -183,9 +186,10 @@ static int dump(const struct kvm *kvm, const struct fdt *fdt)
 	const char *path = kvm->cfg->dump_dtb;
 	size_t len = dt_size(fdt);
 	int err = 0, fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	ssize_t n = fd < 0 ? -1 : write(fd, fdt->blob, len);
 
-	if (fd < 0 || write(fd, fdt->blob, len) != (ssize_t)len)
-		err = errno ? -errno : -ENOSPC;
+	if (n != (ssize_t)len)
+		err = n < 0 ? -errno : -ENOSPC;
 	if (fd >= 0 && close(fd) && !err)
 		err = -errno;
 	if (err)
@@ -226,7 +230,8 @@ int arm_fdt_write(struct kvm *kvm, gpa_t low, gpa_t high)
 	dt_init(&fdt, kvm, ARM_FDT_MAX);
 	err = describe(kvm, &fdt);
 	end = dt_finish(&fdt);
-	if (!err && end) {
+	/* What a describer of nodes returns is the tree's own failure; others have said theirs. */
+	if (end && (!err || err == end)) {
 		err = end;
 		if (err == -E2BIG)
 			log_error(

@@ -29,17 +29,31 @@
 
 #define ICFGR_EDGE 2u
 
-void gic_reg32(struct state *s, int fd, u32 group, u64 attr, const char *name)
+static void reg32(struct state *s, int fd, u32 group, u64 attr, const char *name, bool only_change)
 {
-	u32 v = 0;
+	u32 v = 0, now;
 	int err = s->err || state_reading(s) ? 0 : kvm_attr_get(fd, group, attr, &v);
 
 	if (!err)
 		state_u32(s, name, &v);
-	if (!err && state_reading(s) && !s->err)
-		err = kvm_attr_set(fd, group, attr, &v);
+	if (!err && state_reading(s) && !s->err) {
+		if (only_change)
+			err = kvm_attr_get(fd, group, attr, &now);
+		if (!err && !(only_change && now == v))
+			err = kvm_attr_set(fd, group, attr, &v);
+	}
 	if (err)
 		state_fail(s, err, name, "%s", kvm_attr_errstr(err));
+}
+
+void gic_reg32(struct state *s, int fd, u32 group, u64 attr, const char *name)
+{
+	reg32(s, fd, group, attr, name, false);
+}
+
+void gic_reg32_change(struct state *s, int fd, u32 group, u64 attr, const char *name)
+{
+	reg32(s, fd, group, attr, name, true);
 }
 
 void gic_reg64(struct state *s, int fd, u32 group, u64 attr, const char *name)

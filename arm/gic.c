@@ -82,8 +82,7 @@ void gic_ppi_cells(const struct irqchip *chip, u32 intid, u32 cells[3])
 	cells[0] = CELL_PPI;
 	cells[1] = intid - FIRST_PPI;
 	cells[2] = TRIGGER_HIGH;
-	/* A GICv2 wants to hear which CPUs it is wired to. */
-	if (chip->ops->max_cpus == 8)
+	if (gic_of(chip)->v2)
 		cells[2] |= GICV2_PPI_CPUS(chip->kvm->cfg->cpus);
 }
 

@@ -15,6 +15,7 @@ struct gic {
 	int its_fd;	   /* -1: no ITS */
 	struct device v2m; /* the GICv2m frame, for the bus: never in kvm->devices */
 	bool has_v2m;
+	bool v2; /* a GICv2: it wants to hear which CPUs a PPI is wired to */
 };
 
 static inline struct gic *gic_of(const struct irqchip *chip)
@@ -75,6 +76,11 @@ struct gic_block {
 void gic_block_walk(struct state *s, const struct gic_frame *frame);
 /* One register of 32 or 64 bits behind an attribute: printed, saved, restored. */
 void gic_reg32(struct state *s, int fd, u32 group, u64 attr, const char *name);
+/*
+ * The same, but not written with what it has already: some registers are changed by that (the kernel fills in
+ * fields that were reserved), while others (IIDR) want to be written whatever they have.
+ */
+void gic_reg32_change(struct state *s, int fd, u32 group, u64 attr, const char *name);
 void gic_reg64(struct state *s, int fd, u32 group, u64 attr, const char *name);
 /* Refuses what was saved of another count: a value that is saved and must be the same when restored. */
 void gic_must_match(struct state *s, const char *name, u64 now);

@@ -112,6 +112,7 @@ static int gicv2_create(struct irqchip *chip)
 
 	if (err)
 		return err;
+	gic_of(chip)->v2 = true;
 	if (!kvm_cap(chip->kvm, KVM_CAP_DEVICE_CTRL))
 		return legacy_create(chip->kvm);
 	fd = kvm_device_create(chip->kvm, KVM_DEV_TYPE_ARM_VGIC_V2);
@@ -211,13 +212,13 @@ static int gicv2_state(struct irqchip *chip, struct state *s)
 	gic_reg32(s, fd, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, GICD_IIDR, "iidr");
 	state_end(s);
 	state_begin(s, "distributor", 1);
+	gic_reg32(s, fd, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, GICD_CTLR, "ctlr");
 	for (u32 first = ARM_FIRST_SPI; first < ARM_NR_IRQS; first += 32) {
 		const struct gic_frame frame = {
 			.fd = fd, .group = KVM_DEV_ARM_VGIC_GRP_DIST_REGS, .first = first, .targets = true};
 
 		gic_block_walk(s, &frame);
 	}
-	gic_reg32(s, fd, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, GICD_CTLR, "ctlr");
 	state_end(s);
 	for (u32 i = 0; i < kvm->nr_vcpus; i++)
 		walk_cpu(s, fd, &kvm->vcpu[i]);

@@ -27,13 +27,12 @@ static bool message_line(u32 data, u32 *line)
 static void v2m_io(struct device *dev, struct io *io, void *arg)
 {
 	struct irqchip *chip = arg;
-	u32 line;
+	const struct msi_msg msg = {.address = ARM_GIC_V2M + V2M_SETSPI, .data = (u32)io_value(io)};
 
 	if (io->write) {
-		/* Linux makes these SPIs edge-triggered: the fall does nothing. */
-		if (io->offset == V2M_SETSPI && message_line((u32)io_value(io), &line) &&
-		    (gic_set_line(chip, line, true) < 0 || gic_set_line(chip, line, false) < 0))
-			log_debug(chip->kvm->log, "GICv2m: SPI %u was not taken", line);
+		/* An edge of the SPI. */
+		if (io->offset == V2M_SETSPI && irq_msi_send(chip->kvm, &msg) < 0)
+			log_debug(chip->kvm->log, "GICv2m: no SPI for the message 0x%x", msg.data);
 		return;
 	}
 	if (io->offset == V2M_TYPER)

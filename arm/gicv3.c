@@ -62,7 +62,7 @@ static const struct kvm_attr gicv3_attrs[] = {
 		       .group_name = "GRP_ADDR",
 		       .name = "V3_ADDR_TYPE_REDIST_REGION",
 		       .size = 8,
-		       .flags = KVM_ATTR_R | KVM_ATTR_W | KVM_ATTR_RANGE},
+		       .flags = KVM_ATTR_R | KVM_ATTR_W | KVM_ATTR_INDEXED},
 	[V3_SAVE_PENDING] = {.group = KVM_DEV_ARM_VGIC_GRP_CTRL,
 			     .attr = KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES,
 			     .group_name = "GRP_CTRL",
@@ -238,16 +238,17 @@ static void walk_active(struct state *s, int fd, u64 cpu, u32 pribits, u32 group
 
 static void walk_interface(struct state *s, int fd, u64 cpu, const char *name)
 {
+	const u32 group = KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS, icc_ctlr = ICC(3u, 0, 12, 12, 4);
 	u64 ctlr = 0;
-	int err = s->err ? 0
-			 : kvm_attr_get(fd, KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS, cpu | ICC(3u, 0, 12, 12, 4),
-					&ctlr);
+	int err;
 
 	state_begin(s, name, 1);
+	walk_sysreg(s, fd, cpu, ICC(3u, 0, 12, 12, 5), "sre");
+	walk_sysreg(s, fd, cpu, icc_ctlr, "ctlr");
+	/* Also when it was just restored: it says how many registers follow. */
+	err = s->err ? 0 : kvm_attr_get(fd, group, cpu | icc_ctlr, &ctlr);
 	if (err)
 		state_fail(s, err, "ctlr", "%s", kvm_attr_errstr(err));
-	walk_sysreg(s, fd, cpu, ICC(3u, 0, 12, 12, 5), "sre");
-	walk_sysreg(s, fd, cpu, ICC(3u, 0, 12, 12, 4), "ctlr");
 	walk_sysreg(s, fd, cpu, ICC(3u, 0, 4, 6, 0), "pmr");
 	walk_sysreg(s, fd, cpu, ICC(3u, 0, 12, 8, 3), "bpr0");
 	walk_sysreg(s, fd, cpu, ICC(3u, 0, 12, 12, 3), "bpr1");
@@ -261,8 +262,8 @@ static void walk_interface(struct state *s, int fd, u64 cpu, const char *name)
 /* A base register, half by half: the kernel takes 32 bits at a time. */
 static void walk_base(struct state *s, int fd, u64 attr, const char *low, const char *high)
 {
-	gic_reg32(s, fd, KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, attr, low);
-	gic_reg32(s, fd, KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, attr + 4, high);
+	gic_reg32_change(s, fd, KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, attr, low);
+	gic_reg32_change(s, fd, KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, attr + 4, high);
 }
 
 static void walk_vcpu(struct state *s, int fd, const struct vcpu *vcpu)
@@ -310,6 +311,7 @@ static int gicv3_state(struct irqchip *chip, struct state *s)
 	state_end(s);
 	state_begin(s, "distributor", 1);
 	gic_reg32(s, fd, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, GICD_STATUSR, "statusr");
+	gic_reg32(s, fd, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, GICD_CTLR, "ctlr");
 	for (u32 first = ARM_FIRST_SPI; first < ARM_NR_IRQS; first += 32) {
 		const struct gic_frame frame = {.fd = fd,
 						.group = KVM_DEV_ARM_VGIC_GRP_DIST_REGS,
@@ -319,7 +321,6 @@ static int gicv3_state(struct irqchip *chip, struct state *s)
 
 		gic_block_walk(s, &frame);
 	}
-	gic_reg32(s, fd, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, GICD_CTLR, "ctlr");
 	state_end(s);
 	for (u32 i = 0; i < kvm->nr_vcpus; i++)
 		walk_vcpu(s, fd, &kvm->vcpu[i]);

@@ -25,7 +25,8 @@
  *   5000_0000  | PCI memory window     |
  *   8000_0000  +-----------------------+  RAM: kernel, device tree, initrd at its end
  *              |                       |
- *              | PCI 64-bit window     |  the last 1/4 of the guest's physical address space
+ *              | PCI 64-bit window     |  the last 1/4 of the guest's physical address space, where RAM ends
+ * below
  *
  * Everything that KVM maps lies on multiples of 64 KiB, the largest page that a host or a guest may have.
  */
@@ -46,7 +47,6 @@
 #define ARM_PVTIME	    0x01070000ull
 #define ARM_PVTIME_SIZE	    0x10000ull
 #define ARM_FLASH	    0x02000000ull
-#define ARM_FLASH_MAX	    0x04000000ull
 #define ARM_GIC_DIST	    0x08000000ull
 #define ARM_GIC_DIST_SIZE   0x10000ull
 #define ARM_GIC_CPU	    0x08010000ull

@@ -84,6 +84,31 @@ static const struct board_device arm_board[] = {
 	{.ops = NULL},
 };
 
+/* Nothing of the map lies over something else, nor on part of a page that a host or a guest may have. */
+#define APART(low, size, high)                                                                               \
+	_Static_assert((low) + (size) <= (high) && (high) % ARM_PAGE_MAX == 0, #low " and " #high)
+APART(ARM_UART(3), 0x1000, ARM_RTC);
+APART(ARM_RTC, ARM_PAGE_MAX, ARM_PVPANIC);
+APART(ARM_PVPANIC, ARM_PAGE_MAX, ARM_EXIT);
+APART(ARM_EXIT, ARM_PAGE_MAX, ARM_TESTDEV);
+APART(ARM_TESTDEV, ARM_PAGE_MAX, ARM_TESTDEV_MEM);
+APART(ARM_TESTDEV_MEM, ARM_PAGE_MAX, ARM_GPIO);
+APART(ARM_GPIO, ARM_PAGE_MAX, ARM_PVTIME);
+APART(ARM_PVTIME, ARM_PVTIME_SIZE, ARM_FLASH);
+APART(ARM_FLASH, CFI_FLASH_MAX, ARM_GIC_DIST);
+APART(ARM_GIC_DIST, ARM_GIC_DIST_SIZE, ARM_GIC_CPU);
+APART(ARM_GIC_CPU, ARM_GIC_CPU_SIZE, ARM_GIC_V2M);
+APART(ARM_GIC_V2M, ARM_GIC_V2M_SIZE, ARM_GIC_ITS);
+APART(ARM_GIC_ITS, ARM_GIC_ITS_SIZE, ARM_GIC_REDIST);
+APART(ARM_GIC_REDIST, ARM_GIC_REDIST_MAX *ARM_GIC_REDIST_SIZE, ARM_GIC_REDIST2);
+APART(ARM_GIC_REDIST2, ARM_GIC_REDIST2_MAX *ARM_GIC_REDIST_SIZE, ARM_BOOT_TIMER);
+APART(ARM_BOOT_TIMER, ARM_PAGE_MAX, ARM_PCI_IO);
+APART(ARM_PCI_IO, ARM_PCI_IO_SIZE, ARM_ECAM);
+APART(ARM_ECAM, ARM_ECAM_SIZE, ARM_PCI_MEM);
+APART(ARM_PCI_MEM, ARM_PCI_MEM_SIZE, ARM_RAM);
+_Static_assert(ARM_PVTIME_SIZE >= 64ull * (ARM_GIC_REDIST_MAX + ARM_GIC_REDIST2_MAX),
+	       "stolen time, 64 bytes a vCPU");
+
 static const struct kvm_cap arm_caps[] = {
 	{KVM_CAP_ONE_REG, "KVM_CAP_ONE_REG"},
 	{KVM_CAP_ARM_PSCI_0_2, "KVM_CAP_ARM_PSCI_0_2"},
@@ -138,7 +163,6 @@ static u32 bits_for(u64 end)
 static u32 ipa_bits(const struct vm_config *cfg, int sys_fd, bool *settable)
 {
 	int host = kvm_ioctl_val(sys_fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_VM_IPA_SIZE);
-	/* A quarter of it is PCI's: RAM ends below that, or there is no 64-bit window. */
 	u32 want = bits_for(ARM_RAM + cfg->mem_size);
 
 	*settable = host > 0;
@@ -161,7 +185,7 @@ static int arm_probe(const struct vm_config *cfg, int sys_fd, unsigned long *vm_
 static int arm_mem_layout(struct kvm *kvm)
 {
 	const struct arm_machine *m = arm_of(kvm);
-	u64 size = align_down(kvm->cfg->mem_size, 4096), limit = 1ull << m->ipa_bits;
+	u64 size = align_down(kvm->cfg->mem_size, ARM_PAGE_MAX), limit = 1ull << m->ipa_bits;
 
 	if (ARM_RAM + size > limit) {
 		log_error("--mem: guests of this host address %u bits, which leaves %" PRIu64
@@ -188,7 +212,6 @@ static int add_pvtime(struct kvm *kvm)
 		log_error("stolen time: out of memory");
 		return -ENOMEM;
 	}
-	m->pvtime = true;
 	return mem_add_slot(kvm, ARM_PVTIME, ARM_PVTIME_SIZE, m->pvtime_mem, false);
 }
 
@@ -201,6 +224,16 @@ static int enable(struct kvm *kvm, u32 cap, const char *name)
 	return err;
 }
 
+/* Tags are kept beside anonymous pages that are the VM's alone: KVM refuses other memslots of a VM with MTE.
+ */
+static bool can_tag(const struct vm_config *cfg)
+{
+	for (size_t i = 0; i < cfg->nr_requests; i++)
+		if (cfg->request[i].ops == &cfi_flash_ops)
+			return false;
+	return !cfg->disable_mte && !cfg->aarch32 && !cfg->shared_mem && !cfg->hugetlbfs;
+}
+
 static int arm_vm_init(struct kvm *kvm)
 {
 	struct arm_machine *m;
@@ -208,16 +241,15 @@ static int arm_vm_init(struct kvm *kvm)
 	int err;
 
 	m = kvm->arch = calloc(1, sizeof(*m));
-	if (!m)
+	if (!m) {
+		log_error("out of memory");
 		return -ENOMEM;
+	}
 	m->ipa_bits = ipa_bits(kvm->cfg, kvm->sys_fd, &settable);
-	m->aarch32 = kvm->cfg->aarch32;
 	err = enable(kvm, KVM_CAP_ARM_NISV_TO_USER, "KVM_CAP_ARM_NISV_TO_USER");
 	if (!err)
 		err = enable(kvm, KVM_CAP_ARM_SYSTEM_SUSPEND, "KVM_CAP_ARM_SYSTEM_SUSPEND");
-	/* Tags are kept beside pages that are the VM's alone. */
-	if (!err && !kvm->cfg->disable_mte && !kvm->cfg->aarch32 && !kvm->cfg->shared_mem &&
-	    !kvm->cfg->hugetlbfs)
+	if (!err && can_tag(kvm->cfg))
 		err = enable(kvm, KVM_CAP_ARM_MTE, "KVM_CAP_ARM_MTE (see --disable-mte)");
 	return err ? err : add_pvtime(kvm);
 }
@@ -247,14 +279,14 @@ static void arm_describe(const struct kvm *kvm, struct buf *out)
 	const struct arm_machine *m = arm_of(kvm);
 
 	buf_printf(out, "entry   0x%" PRIx64 " in AArch%s state, %u-bit addresses\n", m->entry,
-		   m->aarch32 ? "32" : "64", m->ipa_bits);
+		   kvm->cfg->aarch32 ? "32" : "64", m->ipa_bits);
 	buf_printf(out, "dtb     0x%" PRIx64 ", %" PRIu64 " bytes\n", m->dtb, m->dtb_size);
 	if (m->initrd_size)
 		buf_printf(out, "initrd  0x%" PRIx64 ", %" PRIu64 " bytes\n", m->initrd, m->initrd_size);
 	buf_printf(out, "cpu    %s%s%s%s\n", arm_has_feature(kvm, KVM_ARM_VCPU_SVE) ? " SVE" : "",
 		   arm_has_feature(kvm, KVM_ARM_VCPU_PTRAUTH_ADDRESS) ? " pointer-authentication" : "",
 		   arm_has_feature(kvm, KVM_ARM_VCPU_PMU_V3) ? " PMUv3" : "",
-		   m->pvtime ? " stolen-time" : "");
+		   m->pvtime_mem ? " stolen-time" : "");
 }
 
 static const struct machine_ops arm_machine = {

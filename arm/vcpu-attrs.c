@@ -147,14 +147,13 @@ static bool read_text(const char *dir, const char *file, char *text, size_t room
  * The host's PMU that counts on every CPU where vCPUs may run: *type is perf's number for it. False when
  * there is no need to choose, or none that fits: then the kernel takes its own default.
  */
-static bool find_pmu(const struct vm_config *cfg, u32 *type)
+static bool find_pmu(const struct kvm *kvm, u32 *type)
 {
 	cpu_set_t ours, theirs, common;
 	bool found = false;
 	glob_t g;
 
-	if (cfg->vcpu_affinity ? cpulist_parse(cfg->vcpu_affinity, &ours)
-			       : sched_getaffinity(0, sizeof(ours), &ours))
+	if (vcpu_host_cpus(kvm, &ours))
 		return false;
 	if (glob("/sys/bus/event_source/devices/*", GLOB_NOSORT, NULL, &g))
 		return false;
@@ -207,6 +206,7 @@ static int next_filter(const char **text, struct kvm_pmu_event_filter *filter)
 	if (parse_u64(p, &first) || first > 0xffff)
 		return -EINVAL;
 	last = first;
+	/* A piece is 65535 events at the most, for that is how they are counted. */
 	if (dash && (parse_u64(dash, &last) || last < first || last > 0xffff || last - first >= 0xffff))
 		return -EINVAL;
 	filter->base_event = (u16)first;
@@ -258,7 +258,7 @@ static int init_pmu(struct vcpu *vcpu)
 	u32 type;
 	int err = 0;
 
-	if (kvm_attr_has(vcpu->fd, a->group, a->attr) && find_pmu(vcpu->kvm->cfg, &type))
+	if (kvm_attr_has(vcpu->fd, a->group, a->attr) && find_pmu(vcpu->kvm, &type))
 		err = set_on(vcpu, a, type);
 	if (!err)
 		err = set_filters(vcpu);
@@ -274,8 +274,10 @@ int arm_vcpus_finalize(struct kvm *kvm)
 	for (u32 i = 0; i < kvm->nr_vcpus && !err; i++) {
 		struct vcpu *vcpu = &kvm->vcpu[i];
 
-		err = kvm_attr_apply("vcpu", vcpu->fd, &vcpu_attrs[A_VTIMER], 2);
-		if (!err && arm_of(kvm)->pvtime)
+		/* The first vCPU's are everybody's. Kernels that take no attributes here answer EINVAL. */
+		if (!i && kvm_cap(kvm, KVM_CAP_VCPU_ATTRIBUTES))
+			err = kvm_attr_apply("vcpu 0", vcpu->fd, &vcpu_attrs[A_VTIMER], 2);
+		if (!err && arm_of(kvm)->pvtime_mem)
 			err = set_on(vcpu, &vcpu_attrs[A_PVTIME], ARM_PVTIME + 64ull * i);
 		if (!err && arm_has_feature(kvm, KVM_ARM_VCPU_PMU_V3))
 			err = init_pmu(vcpu);

@@ -16,6 +16,7 @@
 #define PSTATE_DAIF  0x3c0ull
 #define PSTATE32_SVC 0x13ull
 #define PSTATE32_AIF 0x1c0ull
+#define PSTATE32_T   0x20ull
 
 #define CORE_REG(field)                                                                                      \
 	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(regs.field))
@@ -46,7 +47,8 @@ int arm_vcpu_affinity(const struct vcpu *vcpu, u64 *affinity)
 {
 	int err = arm_get_reg(vcpu->fd, REG_MPIDR, affinity);
 
-	*affinity &= 0xff00ffffffull;
+	if (!err)
+		*affinity &= 0xff00ffffffull;
 	return err;
 }
 
@@ -91,6 +93,15 @@ static int choose_features(struct kvm *kvm)
 		if (err)
 			return err;
 		add_feature(&m->init, KVM_ARM_VCPU_PMU_V3);
+	}
+	if (cfg->pmu_filter && !cfg->pmu) {
+		log_error("--pmu-filter: there are no events to filter without --pmu; give both");
+		return -EINVAL;
+	}
+	if (cfg->sve_max_vl && (cfg->aarch32 || cfg->sve_max_vl % 128)) {
+		log_error(cfg->aarch32 ? "--sve-max-vl: 32-bit guests have no SVE; leave the option out"
+				       : "--sve-max-vl: vector lengths are multiples of 128 bits");
+		return -EINVAL;
 	}
 	if (cfg->sve_max_vl) {
 		err = need_cap(kvm, KVM_CAP_ARM_SVE, "--sve-max-vl", "SVE");
@@ -201,10 +212,11 @@ int arm_vcpu_scratch(int vm_fd, int vcpu_fd)
 
 /* ---- the start ------------------------------------------------------------------------------------ */
 
-static int set_core(struct vcpu *vcpu, u64 pc, u64 x0)
+static int set_core(struct vcpu *vcpu, u64 pc, u64 x0, bool thumb)
 {
 	bool aarch32 = vcpu->kvm->cfg->aarch32;
-	u64 pstate = aarch32 ? PSTATE32_SVC | PSTATE32_AIF : PSTATE_EL1H | PSTATE_DAIF;
+	u64 pstate =
+		aarch32 ? PSTATE32_SVC | PSTATE32_AIF | (thumb ? PSTATE32_T : 0) : PSTATE_EL1H | PSTATE_DAIF;
 	int err = arm_set_reg(vcpu->fd, CORE_REG(pstate), &pstate);
 
 	if (!err)
@@ -229,21 +241,21 @@ static int set_arguments(struct vcpu *vcpu)
 		args[1] = 0xffffffff;
 		args[2] = m->dtb;
 	}
-	err = set_core(vcpu, m->entry, args[0]);
-	for (u32 i = 1; i < ARRAY_SIZE(args) && !err; i++)
+	err = set_core(vcpu, m->entry, args[0], false);
+	for (u32 i = 1; i < ARRAY_SIZE(args) && !err; i++) {
 		err = arm_set_reg(vcpu->fd, CORE_REG(regs[0]) + 2 * i, &args[i]);
+		if (err)
+			log_error("vcpu %u: cannot set x%u: %s", vcpu->index, i, strerror(-err));
+	}
 	return err;
 }
 
 int arm_vcpu_reset(struct vcpu *vcpu)
 {
 	struct kvm_guest_debug debug = {.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP};
-	int err;
-
 	/* The others wait, powered off, for PSCI's CPU_ON. */
-	if (vcpu->index)
-		return 0;
-	err = set_arguments(vcpu);
+	int err = vcpu->index ? 0 : set_arguments(vcpu);
+
 	if (err || !vcpu->kvm->cfg->debug_single_step)
 		return err;
 	err = kvm_ioctl(vcpu->fd, KVM_SET_GUEST_DEBUG, &debug);
@@ -277,8 +289,9 @@ static int set_mp_state(struct vcpu *vcpu, u32 state)
 }
 
 /*
- * PSCI SYSTEM_SUSPEND (5.20): every other vCPU is off. KVM_RUN sleeps until an interrupt would wake it;
- * x1 and x2 still hold where to go on, and with what.
+ * PSCI SYSTEM_SUSPEND (5.20). KVM_RUN sleeps until an interrupt would wake the vCPU; x1 and x2 still hold
+ * where to go on, and with what. That every other vCPU is off is the caller's duty: a guest that breaks it
+ * has some of its vCPUs go on beside the sleeper, and hurts nobody else.
  */
 static int system_suspend(struct vcpu *vcpu)
 {
@@ -289,13 +302,15 @@ static int system_wakeup(struct vcpu *vcpu)
 {
 	u64 entry, context;
 	int err = arm_get_reg(vcpu->fd, CORE_REG(regs[1]), &entry);
+	bool thumb = vcpu->kvm->cfg->aarch32 && !err && (entry & 1);
 
 	if (!err)
 		err = arm_get_reg(vcpu->fd, CORE_REG(regs[2]), &context);
 	if (!err)
-		err = vcpu_init_ioctl(vcpu, false);
+		/* With the features it was made with, POWER_OFF among them, or older kernels refuse. */
+		err = vcpu_init_ioctl(vcpu, vcpu->index);
 	if (!err)
-		err = set_core(vcpu, entry, context);
+		err = set_core(vcpu, entry & ~(u64)thumb, context, thumb);
 	return err ? err : set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 }
 

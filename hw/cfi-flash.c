@@ -556,8 +556,7 @@ static int flash_state(struct device *dev, struct state *s)
 		return s->err;
 	if (!s->err && (f->mode >= MODES || f->step >= STEPS || f->window % BUFFER || f->window >= f->size ||
 			f->left > BUFFER / WIDTH)) {
-		s->err = -EBADMSG;
-		s->err_what = "mode, step, left or window";
+		state_fail(s, -EBADMSG, "mode, step, left or window", "no state that a flash can be in");
 	}
 	if (s->err) {
 		f->mode = MODE_ARRAY;

@@ -243,6 +243,7 @@ static int gpio_describe(const struct device *dev, struct fdt *fdt)
 	dt_str(fdt, "label", "power button");
 	dt_u32(fdt, "linux,code", KEY_POWER);
 	dt_cells(fdt, "gpios", button, ARRAY_SIZE(button));
+	dt_empty(fdt, "wakeup-source");
 	dt_end(fdt);
 	dt_end(fdt);
 	return fdt->err;

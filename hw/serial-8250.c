@@ -618,8 +618,7 @@ static int serial_state(struct device *dev, struct state *st)
 	if (!state_reading(st))
 		return st->err;
 	if (!st->err && (s->rx_count > FIFO_SIZE || s->held_count > FIFO_SIZE || s->tx_count > TX_SIZE)) {
-		st->err = -EBADMSG;
-		st->err_what = "rx_count, held_count or tx_count";
+		state_fail(st, -EBADMSG, "rx_count, held_count or tx_count", "more than there is room for");
 	}
 	if (st->err) {
 		s->rx_count = s->held_count = s->tx_count = 0;

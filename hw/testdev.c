@@ -17,8 +17,9 @@
  *   base + 0x14        upper half
  *   base + 0x18        its data
  *   base + 0x1c        its device id
- *   base + 0x20        written with anything: sends the message; read: 0 when the last one went, else an
- * errno base + 0x24        written with anything: the message becomes that of the doorbell, a GSI with an MSI
+ *   base + 0x20        written with anything: sends the message; read: 0 when the last went, else an errno
+ *
+ *   base + 0x24        written with anything: the message becomes that of the doorbell, a GSI with an MSI
  *                      route; read: 0 when that worked the last time, else an errno
  *   base + 0x28        the doorbell: a byte, of any value, sends its message without leaving the guest
  *   base + 0x1000 + line  a byte: the level of that interrupt line, of lines 0 .. 63
@@ -311,6 +312,7 @@ static int testdev_state(struct device *dev, struct state *s)
 	struct testdev *t = to_testdev(dev);
 	struct msi_msg msg = t->message;
 	bool routed = t->gsi >= 0;
+	u64 was = t->high;
 
 	state_begin(s, dev->name, 2);
 	state_bytes(s, "echo", t->echo, sizeof(t->echo));
@@ -331,6 +333,10 @@ static int testdev_state(struct device *dev, struct state *s)
 		t->high &= (1ull << t->lines) - 1;
 	if (s->err)
 		return s->err;
+	/* The irqchip was restored before us, and some do not keep the level of a line. */
+	for (u32 i = 0; i < t->lines; i++)
+		if ((was ^ t->high) >> i & 1)
+			irq_set_line(dev->kvm, i, t->high >> i & 1);
 	if (!routed || dev->board->bus != BUS_MMIO)
 		testdev_unroute(t);
 	else

@@ -3,13 +3,13 @@
 # Everything that proves lkvm, included by the Makefile. tests/check is the driver behind `make check`; it
 # calls back into the targets below for what each suite needs, each in an O of its own.
 #
-#   check          all suites; installs what is missing first     check-quick    without the lab, 2 minutes
-#   check-SUITE    one suite: include lint unit tsan fuzz guest cli lab
+#   check          all suites; installs what is missing first     check-quick    without cross, lab: 2 minutes
+#   check-SUITE    one suite: include lint unit tsan fuzz guest cli cross lab
 #   fuzz           every fuzz target for FUZZ_SECONDS             bench          figures beside their bounds
 #   demo           a stock Debian kernel under lkvm               lint           style, and warnings as errors
 
-SUITES := include lint unit tsan fuzz guest cli lab
-QUICK_SUITES := $(filter-out lab,$(SUITES))
+SUITES := include lint unit tsan fuzz guest cli cross lab
+QUICK_SUITES := $(filter-out cross lab,$(SUITES))
 FUZZ_SECONDS ?= 60
 
 # --- checking ------------------------------------------------------------------------------------
@@ -53,8 +53,16 @@ $(O)/tests/%.o: private LKVM_CFLAGS += -Wno-missing-prototypes
 
 # A line in the first 10 of a test, "/* WRAP: open mmap */", has the linker send these calls to __wrap_NAME.
 # "/* TSAN */" there puts it in the set that is run under ThreadSanitizer too.
+# tests/unit is for all architectures and x86. Others have tests, and their half of the fake, in a folder
+# below it, and take of tests/unit what says "/* ANY-ARCH */" there.
 UNIT_SRC := $(wildcard tests/unit/test-*.c)
 UNIT_FAKE := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
+ifneq ($(ARCHDIR),x86)
+UNIT_SRC := $(shell awk 'FNR == 11 { nextfile } /ANY-ARCH/ { print FILENAME; nextfile }' $(UNIT_SRC))
+UNIT_SRC += $(wildcard tests/unit/$(ARCHDIR)/test-*.c)
+UNIT_FAKE := $(filter-out %-x86.c,$(UNIT_FAKE)) \
+	$(filter-out $(UNIT_SRC),$(wildcard tests/unit/$(ARCHDIR)/*.c))
+endif
 UNIT := $(UNIT_SRC:%.c=$(O)/%)
 UNIT_FAKE_OBJ := $(UNIT_FAKE:%.c=$(O)/%.o)
 UNIT_OBJ := $(UNIT_SRC:%.c=$(O)/%.o) $(UNIT_FAKE_OBJ)
@@ -73,7 +81,7 @@ $(UNIT): $(O)/%: $(O)/%.o $(UNIT_FAKE_OBJ) $(LIB_OBJ)
 # --- fuzz: one libFuzzer target a fuzz-*.c, linked as a unit test is; O is one made with clang -----------
 
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz-*.c)
-FUZZ_HELP := $(filter-out $(FUZZ_SRC),$(wildcard tests/fuzz/*.c)) $(wildcard tests/unit/fake-kvm*.c)
+FUZZ_HELP := $(filter-out $(FUZZ_SRC),$(wildcard tests/fuzz/*.c)) $(UNIT_FAKE)
 FUZZ := $(FUZZ_SRC:%.c=$(O)/%)
 FUZZ_OBJ := $(FUZZ_SRC:%.c=$(O)/%.o) $(FUZZ_HELP:%.c=$(O)/%.o)
 .PHONY: fuzz-programs
@@ -91,11 +99,15 @@ $(FUZZ): $(O)/%: $(O)/%.o $(FUZZ_HELP:%.c=$(O)/%.o) $(LIB_OBJ)
 ifeq ($(ARCHDIR),x86)
 include tests/guest/guest.mk
 endif
-include tests/bench/bench.mk
+ifeq ($(ARCHDIR),arm)
+include tests/guest/guest-arm.mk
+include tests/lab/prog/prog.mk
+endif
+include tests/bench/bench$(if $(filter arm,$(ARCHDIR)),-arm).mk
 
 # --- the include rule of docs/design.md ---------------------------------------------------------------
 
 # The list of sources and how they are compiled, for tests/tools/check-include.
 .PHONY: list-sources
-list-sources:
+list-sources: $(UAPI)
 	@printf '%s\n' '$(LKVM_CPPFLAGS)' $(SRC)

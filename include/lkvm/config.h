@@ -24,27 +24,27 @@ enum boot_protocol {
 enum on_reboot { ON_REBOOT_EXIT, ON_REBOOT_RESTART };
 
 struct vm_config {
-	const char *kernel;			   /* never NULL after config_finish() */
-	bool kernel_found;			   /* it was looked for, not named */
-	struct str_list initrd;			   /* concatenated in order; modules for multiboot */
-	struct str_list params;			   /* kernel command line pieces, in order */
-	u64 cpus;				   /* 1 by default */
-	u64 mem_size;				   /* bytes */
-	const char *name;			   /* "lkvm-PID" by default */
-	const char *console;			   /* "serial" */
-	bool tty[CONSOLE_MAX];			   /* --tty N: console N on a pseudo-terminal */
-	const char *dev;			   /* "/dev/kvm" */
-	const char *hugetlbfs;			   /* mount point, or NULL */
-	bool shared_mem;			   /* --shared-mem: guest RAM in a memfd */
-	const char *irqchip;			   /* "auto" or a chip's name */
-	const char *cpu;			   /* --cpu: "host,-avx512f,+invtsc" ; NULL: host */
-	u64 boot;				   /* enum boot_protocol */
-	u64 on_reboot;				   /* enum on_reboot */
-	u64 timeout;				   /* seconds; 0: none */
-	const char *dump_acpi;			   /* directory, or NULL */
-	const char *dump_dtb;			   /* file, or NULL */
-	const char *firmware;			   /* started in the place of a kernel; or NULL */
-	const char *vcpu_affinity;		   /* list of host CPUs that vCPU threads keep to; or NULL */
+	const char *kernel;	   /* not NULL after config_finish(), unless there is firmware */
+	bool kernel_found;	   /* it was looked for, not named */
+	struct str_list initrd;	   /* concatenated in order; modules for multiboot */
+	struct str_list params;	   /* kernel command line pieces, in order */
+	u64 cpus;		   /* 1 by default */
+	u64 mem_size;		   /* bytes */
+	const char *name;	   /* "lkvm-PID" by default */
+	const char *console;	   /* "serial" */
+	bool tty[CONSOLE_MAX];	   /* --tty N: console N on a pseudo-terminal */
+	const char *dev;	   /* "/dev/kvm" */
+	const char *hugetlbfs;	   /* mount point, or NULL */
+	bool shared_mem;	   /* --shared-mem: guest RAM in a memfd */
+	const char *irqchip;	   /* "auto" or a chip's name */
+	const char *cpu;	   /* --cpu: "host,-avx512f,+invtsc" ; NULL: host */
+	u64 boot;		   /* enum boot_protocol */
+	u64 on_reboot;		   /* enum on_reboot */
+	u64 timeout;		   /* seconds; 0: none */
+	const char *dump_acpi;	   /* directory, or NULL */
+	const char *dump_dtb;	   /* file, or NULL */
+	const char *firmware;	   /* started in the place of a kernel; or NULL */
+	const char *vcpu_affinity; /* list of host CPUs that vCPU threads keep to; or NULL */
 	bool aarch32, pmu, no_pvtime, disable_mte; /* arm64 */
 	u64 sve_max_vl;				   /* bits; 0: the host's */
 	const char *pmu_filter;

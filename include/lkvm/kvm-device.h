@@ -40,6 +40,7 @@ enum {
 	KVM_ATTR_COMMAND = 0x10,  /* no value: the set itself is the meaning (INIT, RESET, SAVE ...) */
 	KVM_ATTR_PER_VCPU = 0x20, /* attr carries a vCPU's id or affinity in its upper bits */
 	KVM_ATTR_RANGE = 0x40,	  /* attr is the first of a range of registers or lines */
+	KVM_ATTR_INDEXED = 0x80,  /* the value itself says which of several items is meant */
 };
 
 struct kvm_attr {

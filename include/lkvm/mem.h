@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Guest RAM: banks of memory at guest physical addresses, each one memslot. The banks are laid out by
- * machine->mem_layout() and never change after the `memory` step, so readers take no lock.
+ * machine->mem_layout() and never change after the `devices` step, so readers take no lock.
  *
  * The guest is hostile: every access names a length, every check is by the bank's own size, and what is
  * read once is not read again (the guest may have changed it).

@@ -11,6 +11,7 @@
 #include <lkvm/bus.h>
 #include <lkvm/types.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 struct buf;
@@ -52,6 +53,8 @@ void vcpus_destroy(struct kvm *kvm);
 /* Threads: started in the `run` step; vcpus_stop() asks, kicks and joins. */
 int __must_check vcpus_start(struct kvm *kvm);
 void vcpus_stop(struct kvm *kvm);
+/* The host CPUs that vCPU threads may run on: 0, or -errno after one logged line. Main thread. */
+int __must_check vcpu_host_cpus(const struct kvm *kvm, cpu_set_t *set);
 /* Sets a request and makes the vCPU see it soon. Any thread, any lock but vcpu->kick held. */
 void vcpu_request(struct vcpu *vcpu, u32 bits);
 

@@ -32,41 +32,71 @@ pack() {
 	(cd "$1" && find . | LC_ALL=C sort | cpio -o -L -H newc -R 0:0 --quiet)
 }
 
+# busybox FOLDER: the path of the one that was unpacked there
+busybox() {
+	local path=$parts/$1/bin/busybox
+	[ -x "$path" ] || path=$parts/$1/usr/bin/busybox
+	[ -x "$path" ] || die "$parts/$1: holds no busybox"
+	echo "$path"
+}
+
+# guest_root DIR BUSYBOX: what every guest's initramfs has
+guest_root() {
+	mkdir -p "$1"/{bin,proc,sys,dev}
+	cp "$2" "$1/bin/busybox"
+	cp "$lab/guest-init" "$1/init"
+	chmod 755 "$1/init"
+}
+
+# guest_file HOW FILE NAME: a file of the parts as NAME
+guest_file() {
+	case $1 in
+	gzip) gzip -1 -c "$2" >"$3" ;;
+	zboot) "$lab/zboot" "$2" "$3" ;;
+	# What is large is a link here, and read once by cpio.
+	'') ln -s "$(readlink -f "$2")" "$3" ;;
+	*) die "GUEST_FILES: unknown way '$1'" ;;
+	esac
+}
+
 # image DIR: make it, in DIR/initrd
 image() {
-	local root=$1/root guest=$1/guest name path
-	local busybox=$parts/busybox/bin/busybox
-	[ -x "$busybox" ] || busybox=$parts/busybox/usr/bin/busybox
-	[ -x "$busybox" ] || die "$parts: holds no busybox"
-	mkdir -p "$root"/{bin,lab,guest,proc,sys,dev,tmp} "$guest"/{bin,proc,sys,dev}
+	local root=$1/root guest=$1/guest name path how
+	mkdir -p "$root"/{bin,lab,guest,payload,proc,sys,dev,tmp}
 
 	# Stored, not compressed: unpacking costs a guest more than reading.
-	cp "$busybox" "$guest/bin/busybox"
-	cp "$lab/guest-init" "$guest/init"
-	chmod 755 "$guest/init"
+	guest_root "$guest" "$(busybox busybox)"
+	[ -z "$GUEST32" ] || cp "$(busybox "$GUEST32")" "$guest/bin/busybox32"
 	# shellcheck disable=SC2086	# a list of words
 	modules "$guest" kernel $GUEST_MODULES
+	# shellcheck disable=SC2086
+	[ -z "$GENERIC_MODULES" ] || modules "$guest" generic $GENERIC_MODULES
 	pack "$guest" >"$root/guest/initrd"
+	if [ -n "$GUEST32" ]; then
+		guest_root "$1/guest32" "$(busybox "$GUEST32")"
+		pack "$1/guest32" >"$root/guest/initrd32"
+	fi
 
-	# What is large is a link here, and read once by cpio.
-	cp "$busybox" "$root/bin/busybox"
+	cp "$(busybox busybox)" "$root/bin/busybox"
 	cp "$lab/l1-init" "$root/init"
 	chmod 755 "$root/init"
 	ln -s "$(readlink -f "$lkvm")" "$root/bin/lkvm"
 	# shellcheck disable=SC2086
 	modules "$root" kernel $L1_MODULES
-	while read -r name path; do
-		[ -z "$name" ] || ln -s "$(readlink -f "$parts/$path")" "$root/guest/$name"
+	while read -r name path how; do
+		[ -z "$name" ] || guest_file "$how" "$parts/$path" "$root/guest/$name"
 	done <<<"$GUEST_FILES"
+	# What was built on the way there stays behind.
+	[ ! -d "$payloads" ] || find "$payloads" -maxdepth 1 -type f ! -name "*.elf" ! -name "*.[od]" \
+		-exec cp {} "$root/payload" \;
 	cp -r "$lab/cases" "$lab/lib.sh" "$root/lab"
-	cat >"$root/lab/conf" <<-END
-		L1_MODULES='$L1_MODULES'
-		L1_REPORT='$L1_REPORT'
-		GUEST_TIMER='$GUEST_TIMER'
-		KEEP='$keep'
-	END
+	# Names of the row that L1 and the cases read
+	for name in row keep ARCH L1_MODULES L1_REPORT IRQCHIPS NO_IRQCHIPS GUEST_TIMER BUTTON_KERNEL \
+		QUIET_EXITS VERBOSE_EXITS KVM_STATS PC_REGISTER HYPERVISOR_SAYS CLOCKS COMPLAINTS CPU_SAYS; do
+		echo "$name='${!name}'"
+	done >"$root/lab/conf"
 	pack "$root" >"$1/initrd"
-	rm -rf "$root" "$guest"
+	rm -rf "$root" "$guest" "$1/guest32"
 	# An initramfs may be several archives, one after the other.
 	[ -z "$overlay" ] || (cd "$overlay" && find . | cpio -o -H newc -R 0:0 --quiet) >>"$1/initrd"
 }

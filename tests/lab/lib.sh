@@ -182,6 +182,14 @@ between() {
 	[ -n "$2" ] && [ "$1" -le "$2" ] && [ "$2" -le "$3" ]
 }
 
+# one_of WORD "WORD WORD...": is it one of these?
+one_of() {
+	case " $2 " in
+	*" $1 "*) [ -n "$1" ] ;;
+	*) return 1 ;;
+	esac
+}
+
 # rss_mib: what lkvm holds of L1's memory
 rss_mib() {
 	awk '/^VmRSS/ { print int($2 / 1024) }' "/proc/$vm_pid/status"
@@ -192,13 +200,43 @@ rss_mib() {
 clean_log() {
 	! grep -aE '^\[' "$vm.out" | grep -vE "$cpu_says" | grep -E "$complaints"
 }
-complaints='ACPI.*(Error|Warning|BUG|Exception)|\[Firmware (Bug|Warn)|WARNING:|BUG:|Unable to'
-complaints=$complaints'|ioremap.*(fail|on RAM)|TSC.*(unstable|unreliable)|unreliable|MP-BIOS'
-complaints=$complaints'|APIC.*(rror|failed)|[Cc]an.t (find|read)|(tsc|TSC): .*(fail|Fail)'
-complaints=$complaints'|irq .*nobody cared|[Ss]purious|[Mm]issing|_OSC failed'
-cpu_says='Speculative Return Stack Overflow'
-grep -q constant_tsc /proc/cpuinfo ||
+complaints='\[Firmware (Bug|Warn)|WARNING:|BUG:|Unable to|ioremap.*(fail|on RAM)|[Cc]an.t (find|read)'
+complaints=$complaints"|irq .*nobody cared|[Ss]purious|[Mm]issing|$COMPLAINTS"
+cpu_says=${CPU_SAYS:-^$}
+[ "$ARCH" != x86-64 ] || grep -q constant_tsc /proc/cpuinfo ||
 	cpu_says="$cpu_says|Marking TSC unstable due to TSCs unsynchronized"
+
+# row_is WORD: is this that row, or one of that architecture?
+row_is() {
+	[ "$1" = "$row" ] || [ "$1" = "$ARCH" ]
+}
+
+# irq NAME LOW: the guest has had at least LOW interrupts on a line of its /proc/interrupts that matches
+irq() {
+	awk -v name="$1" -v low="$2" '/^LAB-IRQ/ && $0 ~ name {
+			for (i = 3; $i ~ /^[0-9]+$/; i++) n += $i
+			found = 1
+		}
+		END { exit !(found && n >= low) }' "$vm.out"
+}
+
+# each_timer N: each of N CPUs of the guest has had timer interrupts
+each_timer() {
+	awk -v t="$GUEST_TIMER" -v cpus="$1" '$0 ~ t { for (i = 3; i < 3 + cpus; i++) if ($i > 0) n++ }
+		END { exit n != cpus }' "$vm.out"
+}
+
+# keep FILE: a result that the host gets even when the case passes
+keep() {
+	mkdir -p keep
+	cp "$1" keep
+}
+
+# payload NAME: its path, for lkvm run -k; without it the case is skipped
+payload() {
+	[ -f "/payload/$1" ] || skip "no payload $1"
+	payload=/payload/$1
+}
 
 # nothing_left: of this VM no process and no socket
 nothing_left() {
@@ -242,7 +280,8 @@ user_exits() {
 	awk -v tasks="$tasks" '
 	BEGIN {
 		split("0=unknown 2=io 4=debug 5=hlt 6=mmio 7=irq-window 8=shutdown 9=fail-entry" \
-			" 10=intr 17=internal-error 24=system-event 26=ioapic-eoi 29=rdmsr 30=wrmsr", w, " ")
+			" 10=intr 17=internal-error 24=system-event 26=ioapic-eoi 28=nisv 29=rdmsr" \
+			" 30=wrmsr", w, " ")
 		for (i in w) { split(w[i], p, "="); name[p[1]] = p[2] }
 		n = split(tasks, w, " ")
 		for (i = 1; i <= n; i++) mine[w[i]] = 1
@@ -264,11 +303,12 @@ user_exits() {
 
 # figures BOUND: print this VM's exits so far and check those to user space
 figures() {
-	local exits
+	local exits stats='' stat
 	exits=$(user_exits)
-	diag "KVM's counters: exits=$(kvm_stat exits) io_exits=$(kvm_stat io_exits)" \
-		"mmio_exits=$(kvm_stat mmio_exits) halt_exits=$(kvm_stat halt_exits)" \
-		"irq_injections=$(kvm_stat irq_injections)"
+	for stat in $KVM_STATS; do
+		stats="$stats $stat=$(kvm_stat "$stat")"
+	done
+	diag "KVM's counters:$stats"
 	diag "exits to user space: $exits (bound $1)"
 	check "exits to user space are counted" [ "${exits%% *}" -gt 0 ]
 	check "at most $1 exits to user space up to its first line" [ "${exits%% *}" -le "$1" ]

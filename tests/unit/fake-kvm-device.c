@@ -2,8 +2,8 @@
 /*
  * The fake KVM's device control API: KVM_CREATE_DEVICE with its table of types, the attribute ioctls of a
  * device fd, and the one type that every host has, VFIO. A further type (a GIC, an ITS, an MPIC ...) is one
- * more file that exports a struct fake_device_type, and a test that gives it to the host with
- * fake_kvm_add_type().
+ * more file that exports a struct fake_device_type, and an entry of its architecture's fake_arch_types[], or
+ * a test that gives it to the host with fake_kvm_add_type().
  *
  * Rules from api.rst (4.79 to 4.81) and devices/vfio.rst. Called by fake-kvm.c with the fake's lock held.
  */
@@ -24,6 +24,8 @@ void fake_device_reset(void)
 	host.type[0] = &fake_vfio;
 	host.n = 1;
 	host.nr_vfio = 0;
+	for (u32 i = 0; fake_arch_types[i]; i++)
+		host.type[host.n++] = fake_arch_types[i];
 }
 
 void fake_kvm_remove_type(u32 type)

@@ -36,12 +36,12 @@ void fake_kvm_wake(struct fake_vm *vm)
 /* irq and status share their place: only KVM_IRQ_LINE_STATUS gives the status back. */
 static int irq_line(struct fake_vm *vm, struct kvm_irq_level *line, bool report)
 {
-	u32 gsi = line->irq;
 	bool level = line->level;
+	u32 gsi;
+	int err = fake_arch_irq_line(vm, line->irq, level, &gsi);
 
-	if (!fake_arch_has_lines(vm))
-		return -ENXIO;
-	/* A GSI without a route goes nowhere, and that is no error. */
+	if (err)
+		return err;
 	if (gsi < FAKE_MAX_ROUTES) {
 		if (level && !vm->level[gsi])
 			fake_raise(vm, gsi);
@@ -86,10 +86,12 @@ static int set_routing(struct fake_vm *vm, const struct kvm_irq_routing *table)
 
 static int signal_msi(struct fake_vm *vm, const struct kvm_msi *msi)
 {
-	if (!fake_arch_can_route(vm))
-		return -ENXIO;
-	if (msi->flags & ~KVM_MSI_VALID_DEVID)
+	int ret = fake_arch_signal_msi(vm, msi);
+
+	if (ret >= 0 && msi->flags & ~KVM_MSI_VALID_DEVID)
 		return -EINVAL;
+	if (ret <= 0)
+		return ret;
 	if (vm->nr_msis < FAKE_MAX_MSIS)
 		vm->msi[vm->nr_msis++] = *msi;
 	interrupted(vm);
@@ -99,7 +101,7 @@ static int signal_msi(struct fake_vm *vm, const struct kvm_msi *msi)
 static int irqfd(struct fake_vm *vm, const struct kvm_irqfd *e)
 {
 	bool resample = e->flags & KVM_IRQFD_FLAG_RESAMPLE;
-	int fd = (int)e->fd;
+	int fd = (int)e->fd, err;
 
 	if (e->flags & ~(KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE))
 		return -EINVAL;
@@ -113,6 +115,9 @@ static int irqfd(struct fake_vm *vm, const struct kvm_irqfd *e)
 				i++;
 		return 0; /* also when there was none */
 	}
+	err = fake_arch_irqfd_ready(vm);
+	if (err)
+		return err;
 	/* Resampling hears of an EOI from the I/O APIC, which must be in the kernel for that. */
 	if (resample && (!fake_cap(KVM_CAP_IRQFD_RESAMPLE) || vm->split))
 		return -EINVAL;
@@ -135,8 +140,10 @@ void fake_kvm_irqfds(struct fake_vm *vm)
 		struct pollfd p = {.fd = vm->irqfd[i].fd, .events = POLLIN};
 		u64 n;
 
-		if (poll(&p, 1, 0) == 1 && (p.revents & POLLIN) && read(p.fd, &n, sizeof(n)) == sizeof(n))
+		if (poll(&p, 1, 0) == 1 && (p.revents & POLLIN) && read(p.fd, &n, sizeof(n)) == sizeof(n)) {
+			fake_arch_irqfd(vm, vm->irqfd[i].gsi);
 			fake_raise(vm, vm->irqfd[i].gsi);
+		}
 	}
 	fake_unlock();
 }

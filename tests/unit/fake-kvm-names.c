@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The fake KVM's names of ioctls, for its log. Constant data. */
-#include "fake-kvm.h"
+/* The fake KVM's names of ioctls, for its log; an architecture's own are in its file. Constant data. */
+#include "fake-kvm-priv.h"
 
 #define N(req)                                                                                               \
 	{                                                                                                    \
 		req, #req                                                                                    \
 	}
 
-static const struct {
-	unsigned long req;
-	const char *name;
-} names[] = {
+static const struct fake_name names[] = {
 	N(KVM_GET_API_VERSION),
 	N(KVM_CREATE_VM),
 	N(KVM_CHECK_EXTENSION),
@@ -52,43 +49,6 @@ static const struct {
 	N(KVM_SET_CLOCK),
 	N(KVM_GET_TSC_KHZ),
 	N(KVM_SET_TSC_KHZ),
-#if defined(__x86_64__)
-	N(KVM_GET_SUPPORTED_CPUID),
-	N(KVM_GET_EMULATED_CPUID),
-	N(KVM_GET_MSR_INDEX_LIST),
-	N(KVM_GET_MSR_FEATURE_INDEX_LIST),
-	N(KVM_SET_TSS_ADDR),
-	N(KVM_SET_IDENTITY_MAP_ADDR),
-	N(KVM_SET_BOOT_CPU_ID),
-	N(KVM_GET_IRQCHIP),
-	N(KVM_SET_IRQCHIP),
-	N(KVM_CREATE_PIT2),
-	N(KVM_GET_PIT2),
-	N(KVM_SET_PIT2),
-	N(KVM_SET_CPUID2),
-	N(KVM_GET_CPUID2),
-	N(KVM_GET_MSRS),
-	N(KVM_SET_MSRS),
-	N(KVM_GET_LAPIC),
-	N(KVM_SET_LAPIC),
-	N(KVM_GET_SREGS2),
-	N(KVM_SET_SREGS2),
-	N(KVM_GET_XSAVE),
-	N(KVM_GET_XSAVE2),
-	N(KVM_SET_XSAVE),
-	N(KVM_GET_XCRS),
-	N(KVM_SET_XCRS),
-	N(KVM_GET_DEBUGREGS),
-	N(KVM_SET_DEBUGREGS),
-	N(KVM_GET_VCPU_EVENTS),
-	N(KVM_SET_VCPU_EVENTS),
-	N(KVM_NMI),
-	N(KVM_INTERRUPT),
-	N(KVM_SMI),
-	N(KVM_KVMCLOCK_CTRL),
-	N(KVM_REINJECT_CONTROL),
-	N(KVM_X86_SET_MSR_FILTER),
-#endif
 };
 
 const char *fake_ioctl_name(unsigned long req)
@@ -96,5 +56,8 @@ const char *fake_ioctl_name(unsigned long req)
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (names[i].req == req)
 			return names[i].name;
+	for (size_t i = 0; fake_arch_names[i].name; i++)
+		if (fake_arch_names[i].req == req)
+			return fake_arch_names[i].name;
 	return "an ioctl unknown to the fake";
 }

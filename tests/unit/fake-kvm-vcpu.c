@@ -84,8 +84,10 @@ int fake_vcpu_create(struct fake_vm *vm, u32 id)
 	struct fake_vcpu *vcpu;
 	int fd;
 
-	if (id >= fake_arch_max_vcpu_id() || vm->nr_vcpus >= (u32)fake_cap(KVM_CAP_MAX_VCPUS) ||
-	    vm->nr_vcpus == FAKE_MAX_VCPUS)
+	fd = fake_arch_vcpu_precreate(vm, id);
+	if (fd < 0)
+		return fd;
+	if (vm->nr_vcpus == FAKE_MAX_VCPUS)
 		return -EINVAL;
 	for (u32 i = 0; i < vm->nr_vcpus; i++)
 		if (vm->vcpu[i]->obj.id == id)
@@ -93,7 +95,7 @@ int fake_vcpu_create(struct fake_vm *vm, u32 id)
 	vcpu = calloc(1, sizeof(*vcpu));
 	if (!vcpu)
 		abort();
-	vcpu->run_size = 2 * FAKE_PAGE; /* kvm_run and the port data; the ring is the VM's */
+	vcpu->run_size = FAKE_RING_PAGE * FAKE_PAGE; /* kvm_run, x86: the port data; the ring is the VM's */
 	fd = fake_obj_open(&vcpu->obj, FAKE_VCPU, id, vm, vcpu->run_size);
 	if (fd < 0) {
 		free(vcpu);
@@ -113,8 +115,7 @@ void fake_vcpu_free(struct fake_vcpu *vcpu)
 	munmap(vcpu->run, vcpu->run_size);
 	close(vcpu->wake_fd);
 	fake_blobs_free(&vcpu->blobs);
-	free(vcpu->cpuid);
-	free(vcpu->msr);
+	fake_arch_vcpu_free(vcpu);
 	free(vcpu);
 }
 
@@ -126,12 +127,12 @@ struct fake_vcpu *fake_kvm_vcpu(struct fake_vm *vm, u32 id)
 	return NULL;
 }
 
-/* Three pages: kvm_run, the data of port I/O, and the coalesced ring, which all vCPUs of a VM share. */
+/* kvm_run, the data of port I/O where there is any, and the coalesced ring, which all vCPUs of a VM share. */
 void *fake_vcpu_mmap(struct fake_vcpu *vcpu, size_t len, u64 offset)
 {
 	u8 *base;
 
-	if (!len || offset % FAKE_PAGE || !range_inside(offset, len, 0, 3 * FAKE_PAGE))
+	if (!len || offset % FAKE_PAGE || !range_inside(offset, len, 0, FAKE_MMAP_SIZE))
 		return NULL;
 	len = align_up(len, FAKE_PAGE);
 	base = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -139,10 +140,10 @@ void *fake_vcpu_mmap(struct fake_vcpu *vcpu, size_t len, u64 offset)
 		return NULL;
 	for (u64 at = 0; at < len; at += FAKE_PAGE) {
 		u64 page = (offset + at) / FAKE_PAGE;
-		int fd = page == 2 ? vcpu->obj.vm->ring_fd : vcpu->obj.fd;
+		int fd = page == FAKE_RING_PAGE ? vcpu->obj.vm->ring_fd : vcpu->obj.fd;
 
 		if (mmap(base + at, FAKE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
-			 page == 2 ? 0 : (off_t)(page * FAKE_PAGE)) == MAP_FAILED)
+			 page == FAKE_RING_PAGE ? 0 : (off_t)(page * FAKE_PAGE)) == MAP_FAILED)
 			abort();
 	}
 	return base;
@@ -186,8 +187,20 @@ static void complete(struct fake_vcpu *vcpu)
 	script_step(vcpu, e);
 }
 
-/* Sleeps until an interrupt came since `seen` (0) or a signal (-EINTR). */
-static int sleep_until(struct fake_vcpu *vcpu, bool forever)
+enum wake_up { WAKE_INTERRUPT, WAKE_POWER, WAKE_NEVER };
+
+static bool woken(struct fake_vcpu *vcpu, enum wake_up by)
+{
+	if (by == WAKE_POWER)
+		return !fake_arch_stopped(vcpu);
+	if (by == WAKE_NEVER || vcpu->seen == vcpu->obj.vm->interrupts)
+		return false;
+	vcpu->seen = vcpu->obj.vm->interrupts;
+	return true;
+}
+
+/* Sleeps until an interrupt came since `seen`, or it was switched on (0), or until a signal (-EINTR). */
+static int sleep_until(struct fake_vcpu *vcpu, enum wake_up by)
 {
 	struct pollfd p = {.fd = vcpu->wake_fd, .events = POLLIN};
 	sigset_t all, old;
@@ -206,10 +219,8 @@ static int sleep_until(struct fake_vcpu *vcpu, bool forever)
 			ret = -EIO;
 			break;
 		}
-		if (!forever && vcpu->seen != vcpu->obj.vm->interrupts) {
-			vcpu->seen = vcpu->obj.vm->interrupts;
+		if (woken(vcpu, by))
 			break;
-		}
 		vcpu->asleep = true;
 		fake_unlock();
 		ret = ppoll(&p, 1, NULL, &old) < 0 ? -errno : 0;
@@ -282,7 +293,7 @@ static int play(struct fake_vcpu *vcpu, const struct fake_exit *e)
 			script_step(vcpu, e);
 			return 0;
 		}
-		ret = sleep_until(vcpu, false);
+		ret = sleep_until(vcpu, WAKE_INTERRUPT);
 		if (ret < 0)
 			return ret;
 		script_step(vcpu, e);
@@ -313,6 +324,9 @@ static int vcpu_run(struct fake_vcpu *vcpu, const void *arg)
 
 	if (arg)
 		return -EINVAL;
+	ret = fake_arch_vcpu_run(vcpu);
+	if (ret)
+		return ret;
 	vcpu->ran = true;
 	complete(vcpu);
 	if (immediate_exit(vcpu))
@@ -320,8 +334,11 @@ static int vcpu_run(struct fake_vcpu *vcpu, const void *arg)
 	/* The guest takes whatever comes at once. */
 	vcpu->vector_waits = false;
 	do {
+		ret = fake_arch_stopped(vcpu) ? sleep_until(vcpu, WAKE_POWER) : 0;
+		if (ret < 0)
+			break;
 		e = script_at(vcpu);
-		ret = e ? play(vcpu, e) : sleep_until(vcpu, true);
+		ret = e ? play(vcpu, e) : sleep_until(vcpu, WAKE_NEVER);
 	} while (ret > 0);
 	vcpu->run->ready_for_interrupt_injection = 1;
 	vcpu->run->if_flag = 1;
@@ -335,7 +352,9 @@ int fake_vcpu_ioctl(struct fake_vcpu *vcpu, unsigned long req, void *arg)
 
 	switch (req) {
 	case KVM_RUN:
+		vcpu->in_run = true;
 		ret = vcpu_run(vcpu, arg);
+		vcpu->in_run = false;
 		if (ret == -EINTR)
 			vcpu->run->exit_reason = KVM_EXIT_INTR;
 		return ret;
@@ -348,8 +367,11 @@ int fake_vcpu_ioctl(struct fake_vcpu *vcpu, unsigned long req, void *arg)
 	case KVM_SET_MP_STATE:
 		if (!arg)
 			return -EFAULT;
+		if (!fake_arch_mp_state_ok(((struct kvm_mp_state *)arg)->mp_state))
+			return -EINVAL;
 		memcpy(fake_blob(&vcpu->blobs, KVM_GET_MP_STATE, 0, sizeof(struct kvm_mp_state)), arg,
 		       sizeof(struct kvm_mp_state));
+		fake_vcpu_wake(vcpu);
 		return 0;
 	default:
 		ret = fake_arch_vcpu_ioctl(vcpu, req, arg, &known);

@@ -17,6 +17,7 @@
 
 void fake_vm_free(struct fake_vm *vm)
 {
+	fake_arch_vm_free(vm);
 	fake_blobs_free(&vm->blobs);
 	munmap(vm->ring, FAKE_PAGE);
 	close(vm->ring_fd);
@@ -47,6 +48,7 @@ static int set_memory(struct fake_vm *vm, const struct kvm_userspace_memory_regi
 	u32 known = KVM_MEM_LOG_DIRTY_PAGES | (fake_cap(KVM_CAP_READONLY_MEM) ? KVM_MEM_READONLY : 0);
 	struct fake_slot *old = slot_find(vm, r->slot);
 	u64 end;
+	int err;
 
 	if ((r->flags & ~known) || (r->memory_size | r->guest_phys_addr | r->userspace_addr) % FAKE_PAGE)
 		return -EINVAL;
@@ -62,6 +64,9 @@ static int set_memory(struct fake_vm *vm, const struct kvm_userspace_memory_regi
 		*old = vm->slot[--vm->nr_slots];
 		return 0;
 	}
+	err = fake_arch_slot(vm, r);
+	if (err)
+		return err;
 	/* An existing slot may be moved or have its flags changed, no more. */
 	if (old && (old->size != r->memory_size || old->hva != r->userspace_addr ||
 		    ((old->flags ^ r->flags) & KVM_MEM_READONLY)))
@@ -77,14 +82,20 @@ static int set_memory(struct fake_vm *vm, const struct kvm_userspace_memory_regi
 	return 0;
 }
 
-void *fake_kvm_mem(struct fake_vm *vm, u64 gpa, u64 len)
+void *fake_vm_mem(struct fake_vm *vm, u64 gpa, u64 len)
 {
-	void *hva = NULL;
-
-	fake_lock();
 	for (u32 i = 0; i < vm->nr_slots; i++)
 		if (range_inside(gpa, len, vm->slot[i].gpa, vm->slot[i].size))
-			hva = (void *)(uintptr_t)(vm->slot[i].hva + (gpa - vm->slot[i].gpa));
+			return (void *)(uintptr_t)(vm->slot[i].hva + (gpa - vm->slot[i].gpa));
+	return NULL;
+}
+
+void *fake_kvm_mem(struct fake_vm *vm, u64 gpa, u64 len)
+{
+	void *hva;
+
+	fake_lock();
+	hva = fake_vm_mem(vm, gpa, len);
 	fake_unlock();
 	return hva;
 }
@@ -232,7 +243,7 @@ int fake_vm_ioctl(struct fake_vm *vm, unsigned long req, void *arg)
 
 	switch (req) {
 	case KVM_CHECK_EXTENSION:
-		return fake_cap((u32)(uintptr_t)arg);
+		return fake_arch_vm_cap(vm, (u32)(uintptr_t)arg);
 	case KVM_CREATE_VCPU:
 		return fake_vcpu_create(vm, (u32)(uintptr_t)arg);
 	case KVM_SET_USER_MEMORY_REGION:
@@ -246,6 +257,8 @@ int fake_vm_ioctl(struct fake_vm *vm, unsigned long req, void *arg)
 	case KVM_UNREGISTER_COALESCED_MMIO:
 		return arg ? zone_remove(vm, arg) : -EFAULT;
 	case KVM_CREATE_DEVICE:
+		if (!fake_cap(KVM_CAP_DEVICE_CTRL))
+			return -ENOTTY;
 		return arg ? fake_device_create(vm, arg) : -EFAULT;
 	default:
 		break;

@@ -5,8 +5,6 @@
  * 4-core processor with AVX2, invariant TSC and everything that KVM itself emulates.
  * Called by the other files of the fake with its lock held.
  */
-#if defined(__x86_64__)
-
 #include "fake-kvm-priv.h"
 
 #include <errno.h>
@@ -22,7 +20,7 @@ const struct fake_cap fake_arch_caps[] = {
 	{KVM_CAP_SET_TSS_ADDR, 1},
 	{KVM_CAP_EXT_CPUID, 1},
 	{KVM_CAP_NR_VCPUS, 4},
-	{KVM_CAP_MAX_VCPUS, FAKE_MAX_VCPUS},
+	{KVM_CAP_MAX_VCPUS, 288},
 	{KVM_CAP_MAX_VCPU_ID, 4096},
 	{KVM_CAP_NR_MEMSLOTS, 32764},
 	{KVM_CAP_NOP_IO_DELAY, 1},
@@ -69,8 +67,9 @@ const struct fake_cap fake_arch_caps[] = {
 	{0, -1},
 };
 
-/* ---- the processor --------------------------------------------------------------------------------------
- */
+const struct fake_device_type *const fake_arch_types[] = {NULL};
+
+/* ---- the processor ----------------------------------------------------------------------------------- */
 
 #define SUB KVM_CPUID_FLAG_SIGNIFCANT_INDEX
 
@@ -191,12 +190,25 @@ int fake_arch_vm_type(unsigned long type)
 	return type ? -EINVAL : 0;
 }
 
-u32 fake_arch_max_vcpu_id(void)
+int fake_arch_vm_cap(const struct fake_vm *vm, u32 cap)
 {
-	return (u32)fake_cap(KVM_CAP_MAX_VCPU_ID);
+	return fake_cap(cap);
 }
 
 /* ---- VMs ------------------------------------------------------------------------------------------- */
+
+void fake_arch_vm_init(struct fake_vm *vm)
+{
+}
+
+void fake_arch_vm_free(struct fake_vm *vm)
+{
+}
+
+int fake_arch_slot(const struct fake_vm *vm, const struct kvm_userspace_memory_region *r)
+{
+	return 0;
+}
 
 int fake_arch_enable_cap(struct fake_vm *vm, const struct kvm_enable_cap *cap)
 {
@@ -227,9 +239,25 @@ int fake_arch_enable_cap(struct fake_vm *vm, const struct kvm_enable_cap *cap)
 	}
 }
 
-bool fake_arch_has_lines(const struct fake_vm *vm)
+/* A GSI without a route goes nowhere, and that is no error. */
+int fake_arch_irq_line(struct fake_vm *vm, u32 irq, bool level, u32 *line)
 {
-	return vm->irqchip || vm->split;
+	*line = irq;
+	return vm->irqchip || vm->split ? 0 : -ENXIO;
+}
+
+void fake_arch_irqfd(struct fake_vm *vm, u32 gsi)
+{
+}
+
+int fake_arch_irqfd_ready(const struct fake_vm *vm)
+{
+	return 0;
+}
+
+int fake_arch_signal_msi(struct fake_vm *vm, const struct kvm_msi *msi)
+{
+	return vm->irqchip || vm->split ? 1 : -ENXIO;
 }
 
 bool fake_arch_can_route(const struct fake_vm *vm)
@@ -344,6 +372,34 @@ static bool sregs_ok(const struct kvm_sregs *s)
 	if ((s->efer & EFER_LME) && (s->cr0 & 0x80000000u))
 		return (s->cr4 & 0x20) && (s->efer & EFER_LMA);
 	return !(s->efer & EFER_LMA) && !s->cs.l;
+}
+
+int fake_arch_vcpu_precreate(const struct fake_vm *vm, u32 id)
+{
+	if (id >= (u32)fake_cap(KVM_CAP_MAX_VCPU_ID) || vm->nr_vcpus >= (u32)fake_cap(KVM_CAP_MAX_VCPUS))
+		return -EINVAL;
+	return 0;
+}
+
+int fake_arch_vcpu_run(struct fake_vcpu *vcpu)
+{
+	return 0;
+}
+
+bool fake_arch_mp_state_ok(u32 mp_state)
+{
+	return true;
+}
+
+bool fake_arch_stopped(struct fake_vcpu *vcpu)
+{
+	return false;
+}
+
+void fake_arch_vcpu_free(struct fake_vcpu *vcpu)
+{
+	free(vcpu->cpuid);
+	free(vcpu->msr);
 }
 
 void fake_arch_vcpu_init(struct fake_vcpu *vcpu)
@@ -529,5 +585,3 @@ int fake_arch_vcpu_ioctl(struct fake_vcpu *vcpu, unsigned long req, void *arg, b
 		return vcpu_blob(vcpu, req, arg, known);
 	}
 }
-
-#endif

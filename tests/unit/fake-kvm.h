@@ -55,7 +55,7 @@ struct fake_blob {
 };
 
 #define FAKE_MAX_SLOTS	64
-#define FAKE_MAX_VCPUS	288
+#define FAKE_MAX_VCPUS	512
 #define FAKE_MAX_ROUTES 4096
 #define FAKE_MAX_FDS	256
 #define FAKE_MAX_MSIS	64
@@ -93,6 +93,7 @@ struct fake_vm {
 	u32 nr_msis;
 	u32 interrupts; /* everything injected so far: ends a FAKE_HLT */
 	struct fake_blob *blobs;
+	void *arch; /* the architecture's own */
 };
 
 struct fake_vcpu {
@@ -101,6 +102,7 @@ struct fake_vcpu {
 	size_t run_size;
 	int wake_fd; /* eventfd: something happened to a vCPU that sleeps */
 	bool ran;    /* KVM_RUN was called */
+	bool in_run; /* and has not returned */
 	bool asleep;
 	u32 nmis;
 	bool vector_waits;  /* KVM_INTERRUPT gave a vector that no KVM_RUN has taken */
@@ -114,6 +116,7 @@ struct fake_vcpu {
 	struct kvm_msr_entry *msr; /* x86, those set */
 	u32 nr_msrs;
 	u64 tsc_offset;
+	void *arch; /* the architecture's own */
 };
 
 /* ---- in-kernel devices ------------------------------------------------------------------------ */
@@ -211,7 +214,13 @@ void fake_kvm_script(u32 vcpu_id, const struct fake_exit *script, u32 n);
 void fake_kvm_fail_nth(u32 n, int err);
 /* The n-th call of req from now fails; n 0: every one from now on. Several may be set. */
 void fake_kvm_fail(unsigned long req, u32 n, int err);
-/* As above, only for KVM_CHECK_EXTENSION, KVM_ENABLE_CAP and the like whose argument is arg. */
+/*
+ * As above, only for calls whose argument, as the log has it, is arg: the cap of KVM_CHECK_EXTENSION and
+ * KVM_ENABLE_CAP, the type of KVM_CREATE_DEVICE, FAKE_ATTR() of the attribute calls, the id of
+ * KVM_GET/SET_ONE_REG and KVM_ARM_SET_DEVICE_ADDR, the address of a memslot.
+ */
+#define FAKE_ATTR(group, attr)	    ((u64)(group) << 56 | ((u64)(attr)&0xffffffffffffffull))
+#define FAKE_VCPU_ATTR(group, attr) (FAKE_ATTR(group, attr) | 1ull << 63)
 void fake_kvm_fail_arg(unsigned long req, u64 arg, int err);
 
 struct fake_call {
@@ -219,10 +228,12 @@ struct fake_call {
 	unsigned long req;
 	enum fake_on on;
 	u32 id;	 /* of the object, as struct fake_obj has it */
-	u64 arg; /* the argument itself; of KVM_ENABLE_CAP the cap, of KVM_CREATE_DEVICE the type */
+	u64 arg; /* the argument itself; of KVM_ENABLE_CAP the cap, of KVM_CREATE_DEVICE the type, ... */
 	int ret;
 	bool injected; /* it failed because the test wanted so */
 };
+/* The log begins anew; not while a vCPU is in KVM_RUN. */
+void fake_kvm_forget_calls(void);
 u32 fake_kvm_nr_calls(void);
 struct fake_call fake_kvm_call(u32 i);
 /* Index of the first or last call of that name (and argument), -1 when there is none. */

@@ -104,7 +104,7 @@ void __wrap_console_input_ready(struct console *con)
 
 int __wrap_coalesced_add(struct kvm *kvm, enum bus_id bus, u64 addr, u32 len)
 {
-	assert_int_equal(bus, BUS_PIO);
+	assert_int_equal(bus, now->board.bus);
 	assert_int_equal(addr, now->board.base);
 	assert_int_equal(len, 1);
 	assert_false(now->zone);
@@ -116,6 +116,7 @@ int __wrap_coalesced_add(struct kvm *kvm, enum bus_id bus, u64 addr, u32 len)
 void __wrap_coalesced_remove(struct kvm *kvm, enum bus_id bus, u64 addr, u32 len)
 {
 	assert_true(now->zone);
+	assert_int_equal(bus, now->board.bus);
 	assert_int_equal(addr, now->board.base);
 	now->zone = false;
 	now->zone_removes++;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* ANY-ARCH */
 /* WRAP: realloc */
 /* The growing buffer: its cap, its NUL, what sticks after a failure. */
 #include "capture.h"

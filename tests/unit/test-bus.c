@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* ANY-ARCH */
 /* TSAN */
 /*
  * The buses: claims and who refuses them, look-ups and accesses at every edge of a region and of the address
@@ -151,6 +152,19 @@ static void test_over_ram(void **state)
 	assert_int_equal(map(0, BUS_MMIO, 0xfffe, 2, 0), 0);
 	assert_int_equal(map(0, BUS_MMIO, 0x20000, 2, 0), 0);
 	assert_int_equal(map(0, BUS_PIO, 0x10000, 2, 0), 0);
+}
+
+/* Writes to a ROM come out as MMIO, for whoever claims its range; that is one device at the most. */
+static void test_over_rom(void **state)
+{
+	bed.kvm.mem.nr_banks = 1;
+	bed.kvm.mem.bank[0] = (struct mem_bank){.gpa = 0x10000, .size = 0x10000, .readonly = true};
+	assert_int_equal(map(0, BUS_MMIO, 0x10000, 0x10000, 0), 0);
+	assert_true(wr(BUS_MMIO, 0x1fffc, 4, 0x12345678));
+	assert_seen(0, 0, 0xfffc, 4);
+	capture_begin(STDERR_FILENO);
+	assert_int_equal(map(1, BUS_MMIO, 0x18000, 4, 0), -EBUSY);
+	assert_one_line(capture_end(), "overlaps that of dev0");
 }
 
 /* ---- accesses ---------------------------------------------------------------------------------------- */
@@ -327,6 +341,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_overlap, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_range, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_over_ram, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_over_rom, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_widths, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_edges, setup, teardown),

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* ANY-ARCH */
 /* WRAP: glob64 sysinfo */
 /*
  * Command line and run file to struct vm_config: defaults, who wins, every refusal and its one line, and the

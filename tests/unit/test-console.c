@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* ANY-ARCH */
 /* WRAP: kvm_end log_print epoll_wait open open64 */
 /*
  * console.c on a real event loop, with stdin and stdout made of everything people start lkvm on: pipes,

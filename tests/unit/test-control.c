@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* ANY-ARCH */
 /* WRAP: accept4 clock_gettime kvm_end */
 /* TSAN */
 /* The control socket: framing, bounds, who is served, names and places. */

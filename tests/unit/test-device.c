@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* ANY-ARCH */
 /*
  * The lifecycle of devices: which are made, in which order and by which name, the lines they claim and share,
  * and each step that fails: what was made goes in reverse, what was not is left alone, and one line says why.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* ANY-ARCH */
 /* WRAP: epoll_create1 eventfd timerfd_create epoll_ctl */
 /* TSAN */
 /*

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* ANY-ARCH */
 /* WRAP: calloc */
 /* JSON: the writer's escapes and commas, and what the reader takes and refuses (RFC 8259). */
 #include "capture.h"

@@ -80,7 +80,7 @@ static struct guest_mem *paper_mem(void)
 	mem->bank[1].hva = paper.next;
 	mem->bank[2].hva = paper.high;
 	mem->bank[3].hva = paper.rom;
-	mem->bank[3].readonly = true;
+	mem->bank[3].readonly = mem->bank[3].foreign = true;
 	return mem;
 }
 
@@ -254,6 +254,46 @@ static void test_failures(void **state)
 	assert_refused(GiB(2), NULL, -ENOMEM, "cannot map 2048 MiB");
 }
 
+/* A readonly slot goes and comes while the VM runs, and is no memory to devices either way. */
+static void test_slot_enable(void **state)
+{
+	static const char *const none[] = {NULL};
+	static u8 rom[2 * PAGE] __attribute__((aligned(PAGE)));
+	const gpa_t gpa = GiB(8);
+	struct fake_vm *fake;
+	struct mem_bank before[MEM_MAX_BANKS];
+
+	assert_int_equal(vm_up("/proc/self/exe", MiB(4), "irqchip", none), 0);
+	fake = fake_kvm_vm(0);
+	assert_int_equal(mem_add_slot(&vm.kvm, gpa, sizeof(rom), rom, true), 0);
+	assert_int_equal(fake->nr_slots, 2);
+	assert_int_equal(fake->slot[1].flags, KVM_MEM_READONLY);
+	memcpy(before, vm.kvm.mem.bank, sizeof(before));
+	for (u32 i = 0; i < 3; i++) {
+		assert_int_equal(mem_slot_enable(&vm.kvm, gpa, false), 0);
+		assert_int_equal(fake->nr_slots, 1);
+		assert_null(fake_kvm_mem(fake, gpa, 1));
+		assert_null(guest_ptr(&vm.kvm.mem, gpa, 1));
+		assert_int_equal(mem_slot_enable(&vm.kvm, gpa, true), 0);
+		assert_int_equal(fake->nr_slots, 2);
+		assert_ptr_equal(fake_kvm_mem(fake, gpa, sizeof(rom)), rom);
+		assert_int_equal(fake->slot[1].flags, KVM_MEM_READONLY);
+		assert_null(guest_ptr(&vm.kvm.mem, gpa, 1));
+	}
+	assert_memory_equal(before, vm.kvm.mem.bank, sizeof(before));
+	/* The caller knows what it was for, and says so. */
+	fake_kvm_fail(KVM_SET_USER_MEMORY_REGION, 1, ENOMEM);
+	capture_begin(STDERR_FILENO);
+	assert_int_equal(mem_slot_enable(&vm.kvm, gpa, false), -ENOMEM);
+	assert_string_equal(capture_end(), "");
+	assert_int_equal(mem_slot_enable(&vm.kvm, gpa, false), 0);
+	/* Without the capability there is none. */
+	fake_kvm_set_cap(KVM_CAP_READONLY_MEM, 0);
+	capture_begin(STDERR_FILENO);
+	assert_int_equal(mem_add_slot(&vm.kvm, GiB(9), sizeof(rom), rom, true), -ENOTSUP);
+	assert_one_line(capture_end(), "KVM_CAP_READONLY_MEM");
+}
+
 static void test_hugetlbfs_name(void **state)
 {
 	char dir[512], *p = dir;
@@ -276,6 +316,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_slots, setup, vm_teardown),
 		cmocka_unit_test_setup_teardown(test_shared, setup, vm_teardown),
 		cmocka_unit_test_setup_teardown(test_failures, setup, vm_teardown),
+		cmocka_unit_test_setup_teardown(test_slot_enable, setup, vm_teardown),
 		cmocka_unit_test_setup_teardown(test_hugetlbfs_name, setup, vm_teardown),
 	};
 

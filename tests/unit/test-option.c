@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* ANY-ARCH */
 /* The option parser: every way to write an option, every message, the help's columns; numbers and sizes. */
 #include "capture.h"
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* ANY-ARCH */
 /* devices/pci.c and hw/pci-host.c: configuration space by both its ways, and the bridge's ACPI description.
  */
 /* WRAP: irq_set_line irq_claim kvm_end kvm_guest_panicked */

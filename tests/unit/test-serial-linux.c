@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* ANY-ARCH */
 /* WRAP: bus_map irq_set_line coalesced_add coalesced_remove */
 /* WRAP: console_attach console_detach console_write console_input_ready */
 /* WRAP: event_timer_init event_timer_set event_timer_destroy */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* ANY-ARCH */
 /*
  * The state visitor: one walk in all four modes, and hostile saved state: cut at every byte, every byte
  * changed, lengths that lie, names and versions that lkvm does not know. Nothing may be read beyond the input

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* ANY-ARCH */
 /*
  * host/tty.c: the escape filter, however its input is cut; the terminal's mode there and back; and what is
  * never done to the stdin and stdout that we share with a shell.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* ANY-ARCH */
 /* WRAP: accept4 clock_gettime kvm_end */
 /* TSAN */
 /* The verbs that talk to a running VM, both sides: list, pause, resume, stop, debug. */

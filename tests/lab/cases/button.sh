@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # stop presses the power button, and a guest that listens powers itself off
-# lab: arch=x86-64
+# lab: arch=x86-64,arm64-gicv3
+kernel=/guest/$BUTTON_KERNEL
 boot vm -p "quiet lab=button,poweroff"
 up
 must "the guest has a power button" hears "LAB-BUTTON event" 60

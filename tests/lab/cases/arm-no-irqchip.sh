@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: MIT
+# Interrupt controllers that the host does not offer: a clear error, status 1
+# lab: arch=arm64 bound=60
+for chip in $NO_IRQCHIPS; do
+	vm_start "$chip" -k "$kernel" --irqchip="$chip"
+	ends 1 30
+	check "$chip: lkvm says that the host has no such thing" grep -q "$chip" "$vm.err"
+	check "$chip: in one line" [ "$(wc -l <"$vm.err")" -le 2 ]
+	diag "$(cat "$vm.err")"
+done
+vm_start unknown -k "$kernel" --irqchip=gicv9
+ends 1 30
+check "an unknown one is named in the error" grep -q gicv9 "$vm.err"

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: MIT
+#
+# The lab's programs: all of lkvm but main.c, with a main() of their own, static; L1 runs them. Included by
+# tests/tests.mk for the architectures whose rows have cases for them. From NAME.c comes NAME.prog, beside the
+# payloads, which is where the lab looks (LAB_PAYLOADS).
+
+PROG_HELP := tests/lab/prog/prog.c
+PROG_SRC := $(filter-out $(PROG_HELP),$(wildcard tests/lab/prog/*.c))
+PROG := $(PROG_SRC:tests/lab/prog/%.c=$(O)/tests/guest/%.prog)
+PROG_HELP_OBJ := $(PROG_HELP:%.c=$(O)/%.o)
+
+.PHONY: lab-programs
+lab-programs: $(PROG)
+.SECONDARY: $(PROG_SRC:%.c=$(O)/%.o) $(PROG_HELP_OBJ)
+$(PROG): $(O)/tests/guest/%.prog: $(O)/tests/lab/prog/%.o $(PROG_HELP_OBJ) $(LIB_OBJ) $(O)/kvm-ioctl.o
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LKVM_LDFLAGS) $(LDFLAGS) -static -no-pie $(if $(SAN),,-s) \
+		-o $@ $^ $(FEATURE_LIBS_STATIC) -lfdt -lz
+
+-include $(PROG_SRC:%.c=$(O)/%.d) $(PROG_HELP_OBJ:.o=.d)

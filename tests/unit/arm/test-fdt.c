@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The arm64 machine's device tree: dtc must take it without a word of complaint, for each irqchip and with
+ * everything that options add; and what it says must be what KVM and the board have.
+ */
+#include "arm-vm.h"
+#include <fcntl.h>
+#include <libfdt.h>
+#include <stdlib.h>
+
+static const void *fdt;
+static char dump[96];
+
+/* A VM whose tree is in `fdt` and in the file `dump`. */
+static void tree(const char *const *more)
+{
+	const char *all[20] = {"--dump-dtb", dump};
+	u32 n = 2;
+
+	for (; more && *more; more++)
+		all[n++] = *more;
+	assert_int_equal(arm_up("boot", all), 0);
+	fdt = guest_ptr(&vm.kvm.mem, arm_of(&vm.kvm)->dtb, arm_of(&vm.kvm)->dtb_size);
+	assert_non_null(fdt);
+	assert_int_equal(fdt_check_full(fdt, arm_of(&vm.kvm)->dtb_size), 0);
+}
+
+static int make_bed(void **state)
+{
+	const char *tmp = getenv("TMPDIR");
+	int fd;
+
+	snprintf(dump, sizeof(dump), "%.40s/lkvm-dtb-XXXXXX", tmp ? tmp : "/tmp");
+	fd = mkstemp(dump);
+	return fd < 0 ? -1 : close(fd);
+}
+
+static int remove_bed(void **state)
+{
+	return unlink(dump);
+}
+
+/* ---- reading it ------------------------------------------------------------------------------------------
+ */
+
+static int node(const char *path)
+{
+	int at = fdt_path_offset(fdt, path);
+
+	if (at < 0)
+		fail_msg("%s: %s", path, fdt_strerror(at));
+	return at;
+}
+
+static const u8 *prop(int at, const char *name, int want)
+{
+	int len;
+	const void *p = fdt_getprop(fdt, at, name, &len);
+
+	if (!p || (want >= 0 && len != want))
+		fail_msg("%s/%s: %d bytes, wanted %d", fdt_get_name(fdt, at, NULL), name, len, want);
+	return p;
+}
+
+static u32 cell(int at, const char *name, u32 i)
+{
+	int len;
+	const u8 *p = fdt_getprop(fdt, at, name, &len);
+
+	if (!p || (int)(4 * i + 4) > len)
+		fail_msg("%s/%s: no cell %u", fdt_get_name(fdt, at, NULL), name, i);
+	return fdt32_ld((const void *)(p + 4 * i));
+}
+
+static u64 cell64(int at, const char *name, u32 i)
+{
+	return (u64)cell(at, name, 2 * i) << 32 | cell(at, name, 2 * i + 1);
+}
+
+static u32 cells(int at, const char *name)
+{
+	int len = -1;
+
+	fdt_getprop(fdt, at, name, &len);
+	return len < 0 ? 0 : (u32)len / 4;
+}
+
+static bool has(int at, const char *name)
+{
+	return fdt_getprop(fdt, at, name, NULL);
+}
+
+static int compatible(const char *name)
+{
+	int at = fdt_node_offset_by_compatible(fdt, -1, name);
+
+	if (at < 0)
+		fail_msg("no node is compatible with %s", name);
+	return at;
+}
+
+/* ---- dtc -------------------------------------------------------------------------------------------------
+ */
+
+static bool have_dtc(void)
+{
+	return !system("command -v dtc >/dev/null 2>&1");
+}
+
+static void assert_dtc(void)
+{
+	char command[160], said[1024];
+	FILE *f;
+	size_t n;
+
+	snprintf(command, sizeof(command), "dtc -I dtb -O dts -o /dev/null %s 2>&1", dump);
+	f = popen(command, "r");
+	assert_non_null(f);
+	n = fread(said, 1, sizeof(said) - 1, f);
+	said[n] = '\0';
+	assert_int_equal(pclose(f), 0);
+	assert_string_equal(said, "");
+}
+
+static void test_dtc(void **state)
+{
+	static const char *const cpus[] = {"1", "2", "8"};
+	struct vm_file f = vm_file("", 0);
+	const char *const all[] = {"--pmu", "--testdev", "--boot-timer", "--flash", f.path, NULL};
+
+	if (!have_dtc())
+		skip();
+	assert_int_equal(ftruncate(f.fd, MiB(1)), 0);
+	for (u32 i = 0; i < ARRAY_SIZE(arm_chips); i++)
+		for (u32 k = 0; k < ARRAY_SIZE(cpus); k++) {
+			const char *const more[] = {"--irqchip", arm_chips[i].name, "-c", cpus[k], NULL};
+
+			vm_down();
+			fake_kvm_reset();
+			tree(more);
+			assert_dtc();
+		}
+	tree(all);
+	assert_int_equal(cell64(compatible("cfi-flash"), "reg", 0), ARM_FLASH);
+	assert_int_equal(cell64(compatible("cfi-flash"), "reg", 1), MiB(1));
+	assert_dtc();
+	close(f.fd);
+}
+
+static void test_dtc_aarch32(void **state)
+{
+	static const char *const more[] = {"--aarch32", "--boot=flat", "--pmu", NULL};
+
+	if (!have_dtc())
+		skip();
+	fake_kvm_set_cap(KVM_CAP_ARM_EL1_32BIT, 1);
+	tree(more);
+	assert_dtc();
+}
+
+/* What --dump-dtb writes is what the guest gets. */
+static void test_dump(void **state)
+{
+	u64 size;
+	u8 *data;
+	int fd;
+
+	tree(NULL);
+	size = arm_of(&vm.kvm)->dtb_size;
+	data = malloc(size + 1);
+	assert_non_null(data);
+	fd = open(dump, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(read(fd, data, size + 1), (ssize_t)size);
+	assert_memory_equal(data, fdt, size);
+	close(fd);
+	free(data);
+}
+
+static void test_dump_fails(void **state)
+{
+	static const char *const more[] = {"--dump-dtb", "/dev/full", NULL};
+	static const char *const nowhere[] = {"--dump-dtb", "/nonexistent/file", NULL};
+	int err;
+
+	capture_begin(STDERR_FILENO);
+	err = arm_up("boot", more);
+	assert_one_line(capture_end(), "--dump-dtb /dev/full: ");
+	assert_int_equal(err, -ENOSPC);
+	capture_begin(STDERR_FILENO);
+	err = arm_up("boot", nowhere);
+	assert_one_line(capture_end(), "--dump-dtb /nonexistent/file: ");
+	assert_int_equal(err, -ENOENT);
+}
+
+/* ---- what all have ---------------------------------------------------------------------------------------
+ */
+
+static void test_root(void **state)
+{
+	int at;
+
+	tree(NULL);
+	assert_int_equal(cell(0, "#address-cells", 0), 2);
+	assert_int_equal(cell(0, "#size-cells", 0), 2);
+	assert_int_equal(fdt_node_offset_by_phandle(fdt, cell(0, "interrupt-parent", 0)),
+			 compatible("arm,gic-v3"));
+	at = node("/memory@80000000");
+	assert_string_equal((const char *)prop(at, "device_type", -1), "memory");
+	assert_int_equal(cells(at, "reg"), 4);
+	assert_int_equal(cell64(at, "reg", 0), ARM_RAM);
+	assert_int_equal(cell64(at, "reg", 1), ARM_MEM);
+	at = node("/chosen");
+	assert_string_equal((const char *)prop(at, "bootargs", -1), "console=ttyS0 panic=-1");
+	assert_int_equal(fdt_path_offset(fdt, (const char *)prop(at, "stdout-path", -1)),
+			 fdt_path_offset(fdt, "/serial@1000000"));
+	assert_false(has(at, "linux,initrd-start"));
+	prop(at, "kaslr-seed", 8);
+	prop(at, "rng-seed", 64);
+	at = node("/psci");
+	assert_string_equal((const char *)prop(at, "method", -1), "hvc");
+	assert_int_equal(fdt_node_check_compatible(fdt, at, "arm,psci-0.2"), 0);
+}
+
+/* No two VMs begin with the same entropy. */
+static void test_seeds(void **state)
+{
+	u8 first[64];
+
+	tree(NULL);
+	memcpy(first, prop(node("/chosen"), "rng-seed", 64), sizeof(first));
+	tree(NULL);
+	assert_memory_not_equal(first, prop(node("/chosen"), "rng-seed", 64), sizeof(first));
+}
+
+/* As many as there are, each by its MPIDR, as KVM has it. */
+static void test_cpus(void **state)
+{
+	static const char *const counts[] = {"1", "2", "17"};
+
+	for (u32 k = 0; k < ARRAY_SIZE(counts); k++) {
+		const char *const more[] = {"--irqchip", "gicv3", "-c", counts[k], NULL};
+		u32 n = 0;
+		int cpus, at;
+
+		vm_down();
+		fake_kvm_reset();
+		tree(more);
+		cpus = node("/cpus");
+		assert_int_equal(cell(cpus, "#address-cells", 0), 2);
+		assert_int_equal(cell(cpus, "#size-cells", 0), 0);
+		fdt_for_each_subnode(at, fdt, cpus)
+		{
+			char name[32];
+			u64 want = arm_reg64(n, ARM64_SYS_REG(3, 0, 0, 0, 5)) & 0xff00ffffffull;
+
+			assert_int_equal(cell64(at, "reg", 0), want);
+			snprintf(name, sizeof(name), "cpu@%" PRIx64, want);
+			assert_string_equal(fdt_get_name(fdt, at, NULL), name);
+			assert_string_equal((const char *)prop(at, "device_type", -1), "cpu");
+			assert_int_equal(has(at, "enable-method"), vm.cfg.cpus > 1);
+			n++;
+		}
+		assert_int_equal(n, vm.cfg.cpus);
+	}
+}
+
+/* Four interrupts: secure and non-secure physical, virtual, hypervisor. */
+static void test_timer(void **state)
+{
+	static const u32 ppi[] = {13, 14, 11, 10};
+
+	for (u32 i = 0; i < ARRAY_SIZE(arm_chips); i++) {
+		const char *const more[] = {"--irqchip", arm_chips[i].name, "-c", "3", "--pmu", NULL};
+		u32 mask = arm_chips[i].type == KVM_DEV_TYPE_ARM_VGIC_V2 ? 0x700 : 0;
+		int at;
+
+		vm_down();
+		fake_kvm_reset();
+		tree(more);
+		at = compatible("arm,armv8-timer");
+		assert_int_equal(cells(at, "interrupts"), 12);
+		for (u32 k = 0; k < 4; k++) {
+			assert_int_equal(cell(at, "interrupts", 3 * k), 1);
+			assert_int_equal(cell(at, "interrupts", 3 * k + 1), ppi[k]);
+			assert_int_equal(cell(at, "interrupts", 3 * k + 2), 4 | mask);
+		}
+		/* KVM has been told the same. */
+		assert_int_equal(fake_arm_cpu(fake_kvm_vcpu(arm_fake(), 1))->vtimer_irq, 16 + 11);
+		assert_int_equal(fake_arm_cpu(fake_kvm_vcpu(arm_fake(), 1))->ptimer_irq, 16 + 14);
+		at = compatible("arm,armv8-pmuv3");
+		assert_int_equal(cell(at, "interrupts", 0), 1);
+		assert_int_equal(cell(at, "interrupts", 1) + 16,
+				 (u32)fake_arm_cpu(fake_kvm_vcpu(arm_fake(), 0))->pmu_irq);
+		assert_int_equal(cell(at, "interrupts", 2), 4 | mask);
+	}
+	tree(NULL);
+	assert_int_equal(fdt_node_offset_by_compatible(fdt, -1, "arm,armv8-pmuv3"), -FDT_ERR_NOTFOUND);
+}
+
+/* ---- irqchips --------------------------------------------------------------------------------------------
+ */
+
+static void assert_gic(int at, u32 pairs)
+{
+	assert_true(has(at, "interrupt-controller"));
+	assert_int_equal(cell(at, "#interrupt-cells", 0), 3);
+	assert_int_equal(cells(at, "reg"), 4 * pairs);
+	assert_int_equal(cell64(at, "reg", 0), arm_fake_gic()->dist);
+}
+
+static void test_gicv2(void **state)
+{
+	static const char *const plain[] = {"--irqchip", "gicv2", NULL}, *const v2m[] = {"--irqchip",
+											 "gicv2m", NULL};
+	int at, frame;
+
+	tree(plain);
+	at = compatible("arm,cortex-a15-gic");
+	assert_gic(at, 2);
+	assert_int_equal(cell64(at, "reg", 1), 0x1000);
+	assert_int_equal(cell64(at, "reg", 2), arm_fake_gic()->cpu);
+	assert_int_equal(cell64(at, "reg", 3), 0x2000);
+	assert_int_equal(fdt_first_subnode(fdt, at), -FDT_ERR_NOTFOUND);
+	tree(v2m);
+	at = compatible("arm,cortex-a15-gic");
+	frame = fdt_first_subnode(fdt, at);
+	assert_int_equal(fdt_node_check_compatible(fdt, frame, "arm,gic-v2m-frame"), 0);
+	assert_true(has(frame, "msi-controller"));
+	assert_int_equal(cell64(frame, "reg", 0), ARM_GIC_V2M);
+	assert_int_equal(cell(frame, "arm,msi-base-spi", 0), 32 + ARM_V2M_LINE);
+	assert_int_equal(cell(frame, "arm,msi-num-spis", 0), ARM_V2M_LINES);
+	/* All of them are there. */
+	assert_true(ARM_V2M_LINE + ARM_V2M_LINES <= arm_fake_gic()->nr_spis);
+}
+
+static void test_gicv3(void **state)
+{
+	static const char *const plain[] = {"--irqchip", "gicv3", "-c", "3", NULL};
+	static const char *const many[] = {"--irqchip", "gicv3", "-c", "130", NULL};
+	static const char *const with_its[] = {"--irqchip", "gicv3-its", NULL};
+	int at, its;
+
+	tree(plain);
+	at = compatible("arm,gic-v3");
+	assert_gic(at, 2);
+	assert_int_equal(cell64(at, "reg", 1), 0x10000);
+	assert_int_equal(cell64(at, "reg", 2), arm_fake_gic()->region[0].base);
+	assert_int_equal(cell64(at, "reg", 3), 3 * 0x20000);
+	assert_int_equal(cell(at, "#redistributor-regions", 0), 1);
+	assert_int_equal(fdt_first_subnode(fdt, at), -FDT_ERR_NOTFOUND);
+	tree(many);
+	at = compatible("arm,gic-v3");
+	assert_gic(at, 3);
+	for (u32 i = 0; i < 2; i++) {
+		const struct fake_region *r = &arm_fake_gic()->region[i];
+
+		assert_int_equal(cell64(at, "reg", 2 + 2 * i), r->base);
+		assert_int_equal(cell64(at, "reg", 3 + 2 * i), r->count * 0x20000ull);
+	}
+	assert_int_equal(cell(at, "#redistributor-regions", 0), 2);
+	if (have_dtc())
+		assert_dtc();
+	tree(with_its);
+	at = compatible("arm,gic-v3");
+	its = fdt_first_subnode(fdt, at);
+	assert_int_equal(fdt_node_check_compatible(fdt, its, "arm,gic-v3-its"), 0);
+	assert_true(has(its, "msi-controller"));
+	assert_int_equal(cell(its, "#msi-cells", 0), 1);
+	assert_int_equal(cell64(its, "reg", 0), ARM_GIC_ITS);
+	assert_int_equal(cell64(its, "reg", 1), 0x20000);
+}
+
+/* ---- devices
+ * ----------------------------------------------------------------------------------------------- */
+
+/* Each device node's frame is its own, and within the map; each line is one device's and one of the chip's.
+ */
+static void test_devices(void **state)
+{
+	struct {
+		u64 base, size;
+	} seen[32];
+	u64 lines = 0;
+	u32 n = 0;
+	int at;
+
+	tree(NULL);
+	fdt_for_each_subnode(at, fdt, 0)
+	{
+		const char *name = fdt_get_name(fdt, at, NULL);
+
+		if (!strncmp(name, "cpus", 4) || !has(at, "reg"))
+			continue;
+		for (u32 i = 0; i < cells(at, "reg") / 4; i++) {
+			u64 base = cell64(at, "reg", 2 * i), size = cell64(at, "reg", 2 * i + 1);
+
+			assert_true(size);
+			for (u32 k = 0; k < n; k++)
+				if (ranges_overlap(base, size, seen[k].base, seen[k].size))
+					fail_msg("%s lies on another", name);
+			assert_true(n < ARRAY_SIZE(seen));
+			seen[n].base = base;
+			seen[n++].size = size;
+		}
+		if (cells(at, "interrupts") == 3 && !cell(at, "interrupts", 0)) {
+			u32 line = cell(at, "interrupts", 1);
+
+			assert_true(line < ARM_NR_LINES);
+			assert_false(lines >> line & 1);
+			lines |= 1ull << line;
+		}
+	}
+	assert_true(n > 8);
+	/* Four UARTs, RTC, GPIO at the least. */
+	assert_true(__builtin_popcountll(lines) >= 6);
+	assert_int_equal(cell(node("/serial@1000000"), "interrupts", 1), ARM_IRQ_UART(0));
+	assert_int_equal(cell64(node("/serial@1003000"), "reg", 0), ARM_UART(3));
+	assert_int_equal(cell64(compatible("arm,pl031"), "reg", 0), ARM_RTC);
+	assert_int_equal(cell64(compatible("arm,pl061"), "reg", 0), ARM_GPIO);
+	/* Its clock, and the button's line, are nodes that are there. */
+	assert_true(fdt_node_offset_by_phandle(fdt, cell(compatible("arm,pl031"), "clocks", 0)) > 0);
+	at = fdt_first_subnode(fdt, compatible("gpio-keys"));
+	assert_int_equal(fdt_node_offset_by_phandle(fdt, cell(at, "gpios", 0)), compatible("arm,pl061"));
+	assert_int_equal(cell(at, "linux,code", 0), 116);
+}
+
+/* It grows beyond its first buffer, and ends at 2 MiB with one line. */
+static void test_too_large(void **state)
+{
+	u32 tiny = 6000;
+	struct fdt f;
+
+	assert_int_equal(arm_up("devices", NULL), 0);
+	dt_init(&f, &vm.kvm, tiny);
+	for (u32 i = 0; i < 400; i++) {
+		dt_begin(&f, "n%u", i);
+		dt_u32(&f, "v", i);
+		dt_end(&f);
+	}
+	assert_int_equal(dt_finish(&f), -E2BIG);
+	dt_free(&f);
+	dt_init(&f, &vm.kvm, 1 << 20);
+	for (u32 i = 0; i < 4000; i++) {
+		dt_begin(&f, "n%u", i);
+		dt_u32(&f, "v", i);
+		dt_end(&f);
+	}
+	assert_int_equal(dt_finish(&f), 0);
+	fdt = f.blob;
+	assert_int_equal(fdt_check_full(fdt, dt_size(&f)), 0);
+	assert_int_equal(cell(node("/n3999"), "v", 0), 3999);
+	dt_free(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ARM_TEST(test_dtc),	   ARM_TEST(test_dtc_aarch32), ARM_TEST(test_dump),
+		ARM_TEST(test_dump_fails), ARM_TEST(test_root),	       ARM_TEST(test_seeds),
+		ARM_TEST(test_cpus),	   ARM_TEST(test_timer),       ARM_TEST(test_gicv2),
+		ARM_TEST(test_gicv3),	   ARM_TEST(test_devices),     ARM_TEST(test_too_large),
+	};
+
+	return cmocka_run_group_tests(tests, make_bed, remove_bed);
+}

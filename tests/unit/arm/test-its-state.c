@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The state of the arm64 machine's ITS: what the kernel caches of the guest's tables is in the guest's memory
+ * when it is saved, comes back from there into a new VM, and is restored in the order that the kernel asks
+ * for.
+ */
+#include "irqchip-state.h"
+#include <stdlib.h>
+
+#define DEVICES	    (ARM_RAM + MiB(64))
+#define COLLECTIONS (DEVICES + 0x10000)
+#define QUEUE	    (DEVICES + 0x20000)
+#define ITT	    (DEVICES + 0x30000)
+#define PROPERTIES  (DEVICES + 0x40000)
+#define PENDING(n)  (DEVICES + 0x50000 + 0x10000 * (u64)(n))
+#define TABLES_SIZE 0x80000u
+
+static void its_set(u32 reg, u64 val)
+{
+	assert_int_equal(kvm_attr_set(vm.kvm.device_fd[1], KVM_DEV_ARM_VGIC_GRP_ITS_REGS, reg, &val), 0);
+}
+
+static u64 its_get(u32 reg)
+{
+	u64 val;
+
+	assert_int_equal(kvm_attr_get(vm.kvm.device_fd[1], KVM_DEV_ARM_VGIC_GRP_ITS_REGS, reg, &val), 0);
+	return val;
+}
+
+static void redist_set(u32 cpu, u32 reg, u32 val)
+{
+	assert_int_equal(kvm_attr_set(vm.kvm.device_fd[0], KVM_DEV_ARM_VGIC_GRP_REDIST_REGS,
+				      (u64)cpu << 32 | reg, &val),
+			 0);
+}
+
+static void msis_in_use(void)
+{
+	static const struct fake_lpi lpi[] = {
+		{.device = 8, .event = 0, .lpi = 8192, .collection = 0, .vcpu = 0, .itt = ITT, .bits = 5},
+		{.device = 8, .event = 7, .lpi = 8200, .collection = 1, .vcpu = 1, .itt = ITT, .bits = 5},
+		{.device = 24,
+		 .event = 2,
+		 .lpi = 8300,
+		 .collection = 1,
+		 .vcpu = 1,
+		 .itt = ITT + 0x1000,
+		 .bits = 3},
+	};
+	const u64 valid = 1ull << 63;
+
+	its_set(0x80, valid | QUEUE);
+	its_set(0x100, valid | DEVICES);
+	its_set(0x108, valid | COLLECTIONS);
+	its_set(0, 1);
+	its_set(0x88, 0x60);
+	for (u32 i = 0; i < 2; i++) {
+		redist_set(i, 0x70, (u32)PROPERTIES | 15);
+		redist_set(i, 0x74, (u32)(PROPERTIES >> 32));
+		redist_set(i, 0x78, (u32)PENDING(i));
+		redist_set(i, 0x7c, (u32)(PENDING(i) >> 32));
+		redist_set(i, 0, 1);
+	}
+	for (u32 i = 0; i < ARRAY_SIZE(lpi); i++)
+		fake_its_map(arm_fake(), &lpi[i]);
+	fake_its_find(arm_fake(), 8, 7)->pending = true;
+}
+
+/* What the kernel caches of the guest's tables is in the guest's memory afterwards, and comes back from
+ * there. */
+static void test_its(void **state)
+{
+	struct buf first, again;
+	u8 *tables = malloc(TABLES_SIZE);
+
+	assert_non_null(tables);
+	up_with("gicv3-its", "2");
+	msis_in_use();
+	first = save();
+	assert_int_equal(guest_read(&vm.kvm.mem, DEVICES, tables, TABLES_SIZE), 0);
+
+	up_with("gicv3-its", "2");
+	assert_int_equal(guest_write(&vm.kvm.mem, DEVICES, tables, TABLES_SIZE), 0);
+	assert_int_equal(restore(first.data, first.len), 0);
+	assert_int_equal(fake_its_find(arm_fake(), 8, 0)->lpi, 8192);
+	assert_false(fake_its_find(arm_fake(), 8, 0)->pending);
+	assert_int_equal(fake_its_find(arm_fake(), 8, 7)->lpi, 8200);
+	assert_int_equal(fake_its_find(arm_fake(), 8, 7)->vcpu, 1);
+	assert_true(fake_its_find(arm_fake(), 8, 7)->pending);
+	assert_int_equal(fake_its_find(arm_fake(), 24, 2)->lpi, 8300);
+	assert_int_equal(its_get(0) & 1, 1);
+	assert_int_equal(its_get(0x88), 0x60);
+	/* No command is done twice. */
+	assert_int_equal(its_get(0x90), 0x60);
+	assert_true(fake_arm_cpu(fake_kvm_vcpu(arm_fake(), 1))->gic.lpis);
+	again = save();
+	assert_same(&first, &again);
+	buf_free(&again);
+	buf_free(&first);
+	free(tables);
+}
+
+/* The ITS's registers in the order that the kernel's documentation asks for, after all redistributors. */
+static void test_its_order(void **state)
+{
+	const u32 regs = KVM_DEV_ARM_VGIC_GRP_ITS_REGS, ctrl = KVM_DEV_ARM_VGIC_GRP_CTRL;
+	struct buf saved;
+	int cbaser, creadr, baser, tables, ctlr, redist;
+
+	up_with("gicv3-its", "2");
+	msis_in_use();
+	fake_kvm_forget_calls();
+	saved = save();
+	assert_true(arm_attr_set_at(ctrl, KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES) >= 0);
+	assert_true(arm_attr_set_at(ctrl, KVM_DEV_ARM_ITS_SAVE_TABLES) >= 0);
+	up_with("gicv3-its", "2");
+	fake_kvm_forget_calls();
+	assert_int_equal(restore(saved.data, saved.len), 0);
+	cbaser = arm_attr_set_at(regs, 0x80);
+	creadr = arm_attr_set_at(regs, 0x90);
+	baser = arm_attr_set_at(regs, 0x108);
+	tables = arm_attr_set_at(ctrl, KVM_DEV_ARM_ITS_RESTORE_TABLES);
+	ctlr = arm_attr_set_at(regs, 0);
+	redist = arm_attr_set_at(KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, 1ull << 32);
+	assert_true(redist >= 0 && redist < cbaser);
+	assert_true(cbaser >= 0 && cbaser < creadr && cbaser < baser);
+	assert_true(creadr < tables && baser < tables && arm_attr_set_at(regs, 4) < tables);
+	assert_true(tables < ctlr);
+	buf_free(&saved);
+}
+
+/* Tables that the guest, or whoever had its memory, has spoilt. */
+static void test_its_refused(void **state)
+{
+	static const struct {
+		u64 at, entry;
+		int err;
+	} cases[] = {
+		{DEVICES + 8 * 8, 1ull << 63 | (1ull << 44) >> 8 << 5 | 4, -EFAULT},
+		{ITT, 8191ull << 16, -EINVAL},			  /* no LPI */
+		{ITT, 8192ull << 16 | 9, -EINVAL},		  /* of no collection */
+		{COLLECTIONS, 1ull << 63 | 77ull << 16, -EINVAL}, /* of no vCPU */
+	};
+	u8 *tables = malloc(TABLES_SIZE);
+	struct buf saved;
+	u64 outside = 1ull << 63 | ARM_UART(0);
+
+	assert_non_null(tables);
+	up_with("gicv3-its", "2");
+	msis_in_use();
+	saved = save();
+	assert_int_equal(guest_read(&vm.kvm.mem, DEVICES, tables, TABLES_SIZE), 0);
+	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
+		int err;
+
+		up_with("gicv3-its", "2");
+		assert_int_equal(guest_write(&vm.kvm.mem, DEVICES, tables, TABLES_SIZE), 0);
+		assert_int_equal(guest_write(&vm.kvm.mem, cases[i].at, &cases[i].entry, 8), 0);
+		capture_begin(STDERR_FILENO);
+		err = restore(saved.data, saved.len);
+		assert_one_line(capture_end(), "ITS_RESTORE_TABLES");
+		assert_int_equal(err, cases[i].err);
+	}
+	buf_free(&saved);
+	free(tables);
+
+	up_with("gicv3-its", "2");
+	msis_in_use();
+	its_set(0, 0);
+	its_set(0x100, outside);
+	fake_its_map(arm_fake(), &(struct fake_lpi){.device = 1, .lpi = 8193, .itt = ITT, .bits = 1});
+	capture_begin(STDERR_FILENO);
+	saved = walk(STATE_SAVE, -EINVAL);
+	assert_one_line(capture_end(), "ITS_SAVE_TABLES");
+	buf_free(&saved);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ARM_TEST(test_its),
+		ARM_TEST(test_its_order),
+		ARM_TEST(test_its_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
