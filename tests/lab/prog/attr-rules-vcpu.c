@@ -128,8 +128,7 @@ static void while_running(int cpu, int (*call)(int fd), int fd, int want, const 
 	result_err(got, want, "%s", what);
 }
 
-/* ---- ITS
- * --------------------------------------------------------------------------------------------------- */
+/* ---- ITS ------------------------------------------------------------------------------------ */
 
 /* A VM with one vCPU, a GICv3 that is ready, and an ITS at its place; *cpu is the vCPU. */
 static int its_vm(int *cpu)
@@ -254,8 +253,7 @@ static void its_tables(void)
 	result(command(its, CTRL, KVM_DEV_ARM_ITS_RESTORE_TABLES) < 0, "ITS: a device whose table is no RAM");
 }
 
-/* ---- vCPUs
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- vCPUs ---------------------------------------------------------------------------------- */
 
 static void stolen_time(void)
 {

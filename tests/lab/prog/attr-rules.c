@@ -101,8 +101,7 @@ static void creation(void)
 	result_err(kvm_device_create(kvm, other), -ENODEV, "and making it");
 }
 
-/* ---- any device
- * ---------------------------------------------------------------------------------------------- */
+/* ---- any device ----------------------------------------------------------------------------- */
 
 /* In a process of its own, which has another mm: the errno of KVM_HAS_DEVICE_ATTR there. */
 static int in_child(int fd)
@@ -149,8 +148,7 @@ static void any_device(void)
 		   "get of a device that has no get");
 }
 
-/* ---- addresses
- * ------------------------------------------------------------------------------------------------ */
+/* ---- addresses ------------------------------------------------------------------------------ */
 
 static void addresses(void)
 {
@@ -224,8 +222,7 @@ static void unplaced(void)
 	result_err(init(fd), 0, "INIT without a vCPU");
 }
 
-/* ---- GICv3: regions of redistributors
- * ---------------------------------------------------------------------- */
+/* ---- GICv3: regions of redistributors ------------------------------------------------------- */
 
 /* Over the distributor: refused only once there is a vCPU whose redistributor would be there. */
 static void region_over_dist(void)
@@ -366,8 +363,7 @@ static void redist_regs(void)
 		   "LEVEL_INFO of no multiple of 32");
 }
 
-/* ---- numbers, injection
- * ---------------------------------------------------------------------------------------- */
+/* ---- numbers, injection --------------------------------------------------------------------- */
 
 static void numbers(void)
 {

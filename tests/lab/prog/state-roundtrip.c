@@ -6,9 +6,9 @@
  * saved again and compared byte for byte; then B runs on, and the payload checks what it finds. And what must
  * be refused is: state of another version, another number of vCPUs, another controller, damaged state.
  *
- * Order: RAM before the irqchip, for an ITS finds its tables there; devices before the irqchip, for a device
- * that drives its lines anew may make edges, and the irqchip then says what pends. Saving is the other way
- * round.
+ * Order: RAM before the irqchip, for an ITS finds its tables there; the irqchip before the devices, which
+ * drive their lines anew: a GICv2 of KVM's does not tell the levels of lines, and must know by then which
+ * have some. Saving is the other way round.
  */
 #include "prog.h"
 
@@ -211,10 +211,10 @@ static void restore(struct kvm *kvm, const struct saved *from)
 		err = in(walk_vcpu, &kvm->vcpu[i], &from->vcpu[i], "vcpu");
 		result_err(err, 0, "%s: vCPU %u is restored", kvm->cfg->name, i);
 	}
-	err = in(walk_devices, kvm, &from->devices, "devices");
-	result_err(err, 0, "%s: the devices are restored", kvm->cfg->name);
 	err = in(walk_irqchip, &kvm->irqchip, &from->irqchip, "irqchip");
 	result_err(err, 0, "%s: the irqchip is restored", kvm->cfg->name);
+	err = in(walk_devices, kvm, &from->devices, "devices");
+	result_err(err, 0, "%s: the devices are restored", kvm->cfg->name);
 }
 
 static void free_saved(struct saved *s)
@@ -400,8 +400,7 @@ static void round_trip(struct saved *a)
 	config_free(&cfg_b);
 }
 
-/* ---- what is refused
- * ---------------------------------------------------------------------------------------- */
+/* ---- what is refused ------------------------------------------------------------------------ */
 
 /* Restores these bytes into kvm: the errno, which must be that one, told with that text. */
 static void refused(walk_fn walk, void *object, const struct buf *bytes, int want, const char *why,
