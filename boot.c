@@ -37,8 +37,8 @@ static u8 *grow(const struct boot_image *img, u8 *data, size_t *room)
 }
 
 /*
- * Waits for a pipe that has nothing yet, and may never have. The signals that end a VM are blocked, to come as
- * events of a loop that does not run yet: here they end the process, as nothing is to be undone.
+ * Waits for a pipe that has nothing yet, and may never have. The signals that end a VM are blocked, to come
+ * as events of a loop that does not run yet: here they end the process, as nothing is to be undone.
  */
 static void wait_readable(int fd)
 {

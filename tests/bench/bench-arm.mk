@@ -25,7 +25,7 @@ define bench-img
 	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-Ttext=0 $(1) -o $@.elf $<
 	$(Q)$(CROSS_COMPILE)objcopy -O binary $@.elf $@
 endef
-$(BENCH)/first.img: tests/bench/arm/first.S tests/bench/arm/image.h tests/bench/bench-arm.mk
+$(BENCH)/first.img: tests/bench/arm/first.S tests/bench/arm/image.inc.S tests/bench/bench-arm.mk
 	$(call bench-img)
 $(BENCH)/spin.img: tests/bench/arm/spin.S tests/bench/bench-arm.mk
 	$(call bench-img)

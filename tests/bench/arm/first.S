@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A guest whose first instructions say that it runs: a write to the boot timer, and one of the exit code. */
-#include "image.h"
+#include "image.inc.S"
 	IMAGE_HEADER
 	mov x0, #0x40000000
 	str wzr, [x0]

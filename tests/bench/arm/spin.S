@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A guest that says on its console that it runs, and spins. */
-#include "image.h"
+#include "image.inc.S"
 	IMAGE_HEADER
 	movz x0, #0x0100, lsl #16
 	mov w1, #'.'

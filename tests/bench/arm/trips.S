@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A guest that reads the test device's memory COUNT times, each an exit, and ends. */
-#include "image.h"
+#include "image.inc.S"
 	IMAGE_HEADER
 	movz x0, #0x0105, lsl #16
 	ldr x1, =COUNT

@@ -12,7 +12,8 @@ cp ctl.out irqchip.txt
 keep irqchip.txt
 check "it names the controller" grep -q "irqchip: ${IRQCHIPS%% *}" ctl.out
 check "it decodes the serial port's interrupt" grep -q 'intid 33 enabled group . priority 0xa0 level' ctl.out
-check "and the timer's, of each CPU" [ "$(grep -c 'intid 27 enabled group . priority 0xa0 level' ctl.out)" = 2 ]
+check "and the timer's, of each CPU" \
+	[ "$(grep -c 'intid 27 enabled group . priority 0xa0 level' ctl.out)" = 2 ]
 check "interrupts between CPUs are edges" grep -q 'intid 0 enabled group . priority 0xa0 edge' ctl.out
 check "debug --irqchip --json exits with 0" ctl debug -n "$vm" --irqchip --json
 cp ctl.out irqchip.json

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The header of an arm64 Image (Documentation/arm64/booting.rst) before the code of a guest; it ends at _end. */
+/* The header of an arm64 Image (Linux: Documentation/arm64/booting.rst) before a guest's code. */
 .macro IMAGE_HEADER
 	.globl _start
 _start:	b 1f
