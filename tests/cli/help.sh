@@ -67,13 +67,17 @@ fi
 
 # Options of a help text: "-k --kernel" a line
 options_of() {
-	sed -nE 's/^  (-[a-zA-Z0-9]), --([a-z-]+).*/\1 \2/p; s/^      --([a-z-]+).*/ \1/p' "$1" | sort -u
+	sed -nE 's/^  (-[a-zA-Z0-9]), --([a-z0-9-]+).*/\1 \2/p; s/^      --([a-z0-9-]+).*/ \1/p' "$1" | sort -u
 }
 
-# part_of PAGE VERB: what the page says of that verb
+# part_of PAGE VERB: what the page says of that verb; of the machines' own sections, the one that the help has
 part_of() {
 	case $2 in
-	run) cat "$1" ;;
+	run)
+		awk -v help="$(grep -E '^(x86|arm64|powerpc):$' "$tmp/help-run" | tr -d :)" '
+			/^\.S[sh] / { on = $2 !~ /^(x86|arm64|powerpc)$/ || $2 == help }
+			on || !/^\.It/' "$1"
+		;;
 	*) awk -v verb="$2" '/^\.S[sh] /{ on = $0 ~ "lkvm " verb "( |,|$)" } on' "$1" ;;
 	esac
 }
@@ -96,7 +100,7 @@ for verb in $verbs; do
 	ok "the manual has every option of $verb: ${missing:-yes}" [ -z "$missing" ]
 	# And the other way round.
 	more=
-	sed -nE 's/^\.It .*Fl Fl ([a-z-]+).*/\1/p' "$tmp/part" >"$tmp/names"
+	sed -nE 's/^\.It .*Fl Fl ([a-z0-9-]+).*/\1/p' "$tmp/part" >"$tmp/names"
 	while read -r name; do
 		grep -qE -- "--$name( |$)" "$tmp/help-$verb" || more="$more --$name"
 	done <"$tmp/names"

@@ -29,8 +29,10 @@ check "none is lost" [ "$(tr -d '\r' <"$vm.out" | grep -Ec '^[0-9]+$')" = 3000 ]
 
 type_line 'echo hang-$((1 + 1)); sleep 1000'
 check "a command hangs" hears "hang-2" 30
+# Its echo may be lost in the guest, which throws away what is on its way when a signal comes.
+prompts=$(grep -aEc 'LAB# ' "$vm.out")
 printf '\003' >&3
-check "Ctrl-c is heard" hears '\^C' 30
+check "Ctrl-c is heard" hears_times $((prompts + 1)) 'LAB# ' 30
 type_line 'echo two-$((20 + 3))'
 check "there is a prompt again" hears "two-23" 30
 type_line exit

@@ -29,8 +29,10 @@ type_line 'echo one-$((20 + 3))'
 check "a typed command is run" hears "one-23" 30
 type_line 'echo hang-$((1 + 1)); sleep 1000'
 check "a command hangs" hears "hang-2" 30
+# Its echo may be lost in the guest, which throws away what is on its way when a signal comes.
+prompts=$(grep -aEc 'LAB# ' "$vm.out")
 printf '\003' >&3
-check "Ctrl-c is the guest's" hears '\^C' 30
+check "Ctrl-c is the guest's" hears_times $((prompts + 1)) 'LAB# ' 30
 type_line 'echo two-$((20 + 3))'
 check "there is a prompt again" hears "two-23" 30
 type_line 'read -r x; echo "<$x>" | od -An -c'

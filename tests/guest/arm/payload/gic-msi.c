@@ -52,7 +52,7 @@ static bool inject(u32 cpu, u32 id, u32 times)
 	u32 before = irq_count[cpu][irq_slot(id)];
 	bool each = true;
 
-	for (u32 i = 1; i <= times; i++) {
+	for (u32 i = 1; i <= times && each; i++) {
 		write8(MSI_IRQFD, 1);
 		each = wait_irq(irq_count[cpu][irq_slot(id)] >= before + i) && each;
 	}
@@ -154,7 +154,7 @@ static void its_messages(u64 address)
 	u32 total = irq_total();
 	bool each = true;
 
-	for (u32 event = 0; event < ITS_EVENTS; event++) {
+	for (u32 event = 0; event < ITS_EVENTS && each; event++) {
 		send(address, event, DEVICE);
 		if (!wait_irq(irqs(LPI(event)) >= 1)) {
 			each = false;
@@ -164,9 +164,9 @@ static void its_messages(u64 address)
 	irq_settle();
 	check(each, "ITS: a device's message of each event is an LPI");
 	check_eq(irq_total(), total + ITS_EVENTS, "ITS: one each, and no other");
-	for (u32 i = 1; i <= TIMES; i++) {
+	for (u32 i = 1; i <= TIMES && each; i++) {
 		send(address, 5, DEVICE);
-		wait_irq(irqs(LPI(5)) >= 1 + i);
+		each = wait_irq(irqs(LPI(5)) >= 1 + i);
 	}
 	irq_settle();
 	check_eq(irqs(LPI(5)), 1 + TIMES, "ITS: again and again");
