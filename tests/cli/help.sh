@@ -67,7 +67,8 @@ fi
 
 # Options of a help text: "-k --kernel" a line
 options_of() {
-	sed -nE 's/^  (-[a-zA-Z0-9]), --([a-z0-9-]+).*/\1 \2/p; s/^      --([a-z0-9-]+).*/ \1/p' "$1" | sort -u
+	sed -nE -e 's/^  (-[a-zA-Z0-9]), --([a-z0-9-]+).*/\1 \2/p' -e 's/^      --([a-z0-9-]+).*/ \1/p' "$1" |
+		sort -u
 }
 
 # part_of PAGE VERB: what the page says of that verb; of the machines' own sections, the one that the help has
