@@ -80,8 +80,11 @@ $(UNIT): $(O)/%: $(O)/%.o $(UNIT_FAKE_OBJ) $(LIB_OBJ)
 
 # --- fuzz: one libFuzzer target a fuzz-*.c, linked as a unit test is; O is one made with clang -----------
 
-FUZZ_SRC := $(wildcard tests/fuzz/fuzz-*.c)
-FUZZ_HELP := $(filter-out $(FUZZ_SRC),$(wildcard tests/fuzz/*.c)) $(UNIT_FAKE)
+# Those of tests/fuzz are built for x86, also what is in them for all architectures. Others have theirs, and
+# helpers, in a folder below it. A line with WRAP is as in a unit test.
+FUZZ_DIR := tests/fuzz$(if $(filter-out x86,$(ARCHDIR)),/$(ARCHDIR))
+FUZZ_SRC := $(wildcard $(FUZZ_DIR)/fuzz-*.c)
+FUZZ_HELP := $(filter-out $(FUZZ_SRC),$(wildcard $(FUZZ_DIR)/*.c)) $(UNIT_FAKE)
 FUZZ := $(FUZZ_SRC:%.c=$(O)/%)
 FUZZ_OBJ := $(FUZZ_SRC:%.c=$(O)/%.o) $(FUZZ_HELP:%.c=$(O)/%.o)
 .PHONY: fuzz-programs
@@ -89,8 +92,8 @@ fuzz-programs: $(FUZZ)
 .SECONDARY: $(FUZZ_OBJ)
 $(FUZZ): $(O)/%: $(O)/%.o $(FUZZ_HELP:%.c=$(O)/%.o) $(LIB_OBJ)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LKVM_LDFLAGS) $(LDFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ $(FEATURE_LIBS) \
-		-lfdt -lz
+	$(Q)$(CC) $(LKVM_LDFLAGS) $(LDFLAGS) -fsanitize=fuzzer,address,undefined \
+		$(call unit_wraps,$*.c) -o $@ $^ $(FEATURE_LIBS) -lfdt -lz
 
 -include $(FUZZ_OBJ:.o=.d)
 

@@ -1,30 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "loader-vm.h"
-#include "fake-kvm.h"
-#include <lkvm/kvm.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#define STRING(x)  #x
-#define DECIMAL(x) STRING(x)
 
 struct kvm *fuzz_vm(void)
 {
-	static char *argv[] = {"run", "--nodefaults",	    "-k", "/proc/self/exe",
-			       "-m",  DECIMAL(FUZZ_VM_MIB), "-p", "a=1 b=2"};
-	static struct vm_config cfg;
 	static struct kvm *kvm;
-	bool help;
 
 	if (kvm)
 		return kvm;
 	fake_kvm_reset();
-	kvm = calloc(1, sizeof(*kvm));
-	if (!kvm || config_parse(&cfg, ARRAY_SIZE(argv), argv, &help) ||
-	    kvm_up(kvm, &cfg, "irqchip-finalize")) {
-		fprintf(stderr, "fuzz: the VM could not be made\n");
-		exit(1);
-	}
+	kvm = fuzz_vm_make("irqchip-finalize", (const char *const[]){"-p", "a=1 b=2", NULL});
 	return kvm;
 }
 

@@ -7,11 +7,10 @@
 #ifndef LKVM_FUZZ_LOADER_VM_H
 #define LKVM_FUZZ_LOADER_VM_H
 
+#include "fuzz-vm.h"
+
 #include "x86/x86.h"
 #include <lkvm/boot.h>
-#include <lkvm/config.h>
-
-#define FUZZ_VM_MIB 32
 
 /* Ends the process when the VM cannot be made: that is no finding, but a broken target. */
 struct kvm *fuzz_vm(void);
@@ -19,7 +18,5 @@ struct kvm *fuzz_vm(void);
 struct boot_image fuzz_image(const u8 *data, size_t size);
 /* After a load that succeeded: the CPU starts in RAM, with its stack there. */
 void fuzz_check_start(const struct kvm *kvm);
-
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
 #endif
