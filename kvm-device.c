@@ -152,6 +152,15 @@ int kvm_attr_apply(const char *owner, int fd, const struct kvm_attr *table, size
 	return 0;
 }
 
+int kvm_attr_apply_val(const char *owner, int fd, const struct kvm_attr *attr, u64 val)
+{
+	struct kvm_attr now = *attr;
+
+	now.val = val;
+	now.flags |= KVM_ATTR_APPLY;
+	return kvm_attr_apply(owner, fd, &now, 1);
+}
+
 /* The same errno means other things to different calls; what is common to all is kvm_attr_errstr()'s. */
 static const char *attr_reason(const char *what, const struct kvm_attr *a, int err)
 {

@@ -7,7 +7,7 @@
  *   RAM + 0        Image at its text_offset (0 today), or firmware
  *   RAM + 0x8000   zImage
  *   RAM + 0x80000  an image that has no header; it is entered there
- *   then           device tree, initrd, as high as they go
+ *   then           the device tree, right behind an Image, else as high as it goes; initrd at the end of RAM
  *
  * Main thread, in the `boot` step.
  */

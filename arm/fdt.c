@@ -66,15 +66,13 @@ static void describe_memory(const struct kvm *kvm, struct fdt *fdt)
 
 static int describe_cpus(struct kvm *kvm, struct fdt *fdt)
 {
-	int err = 0;
-
 	dt_begin(fdt, "cpus");
 	dt_u32(fdt, "#address-cells", 2);
 	dt_u32(fdt, "#size-cells", 0);
-	for (u32 i = 0; i < kvm->nr_vcpus && !err; i++) {
+	for (u32 i = 0; i < kvm->nr_vcpus; i++) {
 		u64 affinity;
+		int err = arm_vcpu_affinity(&kvm->vcpu[i], &affinity);
 
-		err = arm_vcpu_affinity(&kvm->vcpu[i], &affinity);
 		if (err) {
 			log_error("vcpu %u: its MPIDR_EL1: %s", i, strerror(-err));
 			return err;

@@ -97,12 +97,3 @@ void gic_dt_begin(struct fdt *fdt, const char *const *compatible, size_t n)
 	dt_u32(fdt, "#size-cells", 2);
 	dt_empty(fdt, "ranges");
 }
-
-int gic_attr_set(const char *owner, int fd, const struct kvm_attr *attr, u64 val)
-{
-	struct kvm_attr now = *attr;
-
-	now.val = val;
-	now.flags |= KVM_ATTR_APPLY;
-	return kvm_attr_apply(owner, fd, &now, 1);
-}

@@ -34,8 +34,6 @@ u32 gic_irq_cells(const struct irqchip *chip, u32 line, bool level, u32 *cells);
 void gic_ppi_cells(const struct irqchip *chip, u32 intid, u32 cells[3]);
 /* Opens the controller's node with what all have; reg and the rest are the caller's, and dt_end(). */
 void gic_dt_begin(struct fdt *fdt, const char *const *compatible, size_t n);
-/* Sets one attribute of a table to a value known only now; logged as kvm_attr_apply() does. */
-int __must_check gic_attr_set(const char *owner, int fd, const struct kvm_attr *attr, u64 val);
 
 /* gicv2m.c: the frame that turns messages into SPIs */
 int __must_check v2m_create(struct irqchip *chip);

@@ -143,15 +143,15 @@ static int place_redists(struct kvm *kvm, int fd)
 
 	redists(kvm, count);
 	if (!count[1])
-		return gic_attr_set("gicv3", fd, &gicv3_attrs[V3_REDIST], ARM_GIC_REDIST);
+		return kvm_attr_apply_val("gicv3", fd, &gicv3_attrs[V3_REDIST], ARM_GIC_REDIST);
 	if (!kvm_attr_has(fd, a->group, a->attr)) {
 		log_error("--cpus %u: this host's kernel takes one region of redistributors, for %u vCPUs; "
 			  "Linux 4.18 and later take more",
 			  count[0] + count[1], ARM_GIC_REDIST_MAX);
 		return -ENXIO;
 	}
-	err = gic_attr_set("gicv3", fd, a, region(count[0], ARM_GIC_REDIST, 0));
-	return err ? err : gic_attr_set("gicv3", fd, a, region(count[1], ARM_GIC_REDIST2, 1));
+	err = kvm_attr_apply_val("gicv3", fd, a, region(count[0], ARM_GIC_REDIST, 0));
+	return err ? err : kvm_attr_apply_val("gicv3", fd, a, region(count[1], ARM_GIC_REDIST2, 1));
 }
 
 static int gicv3_create(struct irqchip *chip)

@@ -115,13 +115,10 @@ const struct kvm_attr_table arm_vm_attrs = {
 
 static int set_on(struct vcpu *vcpu, const struct kvm_attr *attr, u64 val)
 {
-	struct kvm_attr now = *attr;
 	char owner[16];
 
 	snprintf(owner, sizeof(owner), "vcpu %u", vcpu->index);
-	now.val = val;
-	now.flags |= KVM_ATTR_APPLY;
-	return kvm_attr_apply(owner, vcpu->fd, &now, 1);
+	return kvm_attr_apply_val(owner, vcpu->fd, attr, val);
 }
 
 /* ---- performance counters ---------------------------------------------------------------------------- */
@@ -144,19 +141,19 @@ static bool read_text(const char *dir, const char *file, char *text, size_t room
 }
 
 /*
- * The host's PMU that counts on every CPU where vCPUs may run: *type is perf's number for it. False when
- * there is no need to choose, or none that fits: then the kernel takes its own default.
+ * The host's PMU that counts on every CPU where vCPUs may run: 1, and *type is perf's number for it. 0 when
+ * none fits: then the kernel takes its own default. -errno after one logged line.
  */
-static bool find_pmu(const struct kvm *kvm, u32 *type)
+static int find_pmu(const struct kvm *kvm, u32 *type)
 {
 	cpu_set_t ours, theirs, common;
-	bool found = false;
+	int found = 0, err = vcpu_host_cpus(kvm, &ours);
 	glob_t g;
 
-	if (vcpu_host_cpus(kvm, &ours))
-		return false;
+	if (err)
+		return err;
 	if (glob("/sys/bus/event_source/devices/*", GLOB_NOSORT, NULL, &g))
-		return false;
+		return 0;
 	for (size_t i = 0; i < g.gl_pathc && !found; i++) {
 		char cpus[256], number[32];
 		u64 n;
@@ -169,7 +166,7 @@ static bool find_pmu(const struct kvm *kvm, u32 *type)
 		    parse_u64(number, &n))
 			continue;
 		*type = (u32)n;
-		found = true;
+		found = 1;
 	}
 	globfree(&g);
 	return found;
@@ -252,14 +249,14 @@ static int set_filters(struct vcpu *vcpu)
 	return 0;
 }
 
-static int init_pmu(struct vcpu *vcpu)
+/* type: the host's PMU, or NULL. */
+static int init_pmu(struct vcpu *vcpu, const u32 *type)
 {
 	const struct kvm_attr *a = &vcpu_attrs[A_SET_PMU];
-	u32 type;
 	int err = 0;
 
-	if (kvm_attr_has(vcpu->fd, a->group, a->attr) && find_pmu(vcpu->kvm, &type))
-		err = set_on(vcpu, a, type);
+	if (type && kvm_attr_has(vcpu->fd, a->group, a->attr))
+		err = set_on(vcpu, a, *type);
 	if (!err)
 		err = set_filters(vcpu);
 	if (!err)
@@ -269,7 +266,9 @@ static int init_pmu(struct vcpu *vcpu)
 
 int arm_vcpus_finalize(struct kvm *kvm)
 {
-	int err = 0;
+	bool pmu = arm_has_feature(kvm, KVM_ARM_VCPU_PMU_V3);
+	u32 type;
+	int found = pmu ? find_pmu(kvm, &type) : 0, err = found < 0 ? found : 0;
 
 	for (u32 i = 0; i < kvm->nr_vcpus && !err; i++) {
 		struct vcpu *vcpu = &kvm->vcpu[i];
@@ -279,8 +278,8 @@ int arm_vcpus_finalize(struct kvm *kvm)
 			err = kvm_attr_apply("vcpu 0", vcpu->fd, &vcpu_attrs[A_VTIMER], 2);
 		if (!err && arm_of(kvm)->pvtime_mem)
 			err = set_on(vcpu, &vcpu_attrs[A_PVTIME], ARM_PVTIME + 64ull * i);
-		if (!err && arm_has_feature(kvm, KVM_ARM_VCPU_PMU_V3))
-			err = init_pmu(vcpu);
+		if (!err && pmu)
+			err = init_pmu(vcpu, found ? &type : NULL);
 	}
 	return err;
 }

@@ -484,6 +484,12 @@ static void flash_power_on(struct flash *f)
 	memset(f->lock, f->ro ? BLOCK_LOCKED | BLOCK_LOCKED_DOWN : 0, sizeof(f->lock));
 }
 
+/* A failure that has had its line; device.c says one of its own for -ENOMEM. */
+static int said(int err)
+{
+	return err == -ENOMEM ? -EIO : err;
+}
+
 static int flash_create(struct device *dev, const void *params)
 {
 	const struct flash_params *p = params;
@@ -503,11 +509,11 @@ static int flash_create(struct device *dev, const void *params)
 			  f->path);
 		return -ENOTSUP;
 	}
-	err = flash_open(f);
+	err = said(flash_open(f));
 	if (!err)
 		err = bus_map(dev, BUS_MMIO, board->base, f->size, flash_io, NULL, 0);
 	if (!err)
-		err = mem_add_slot(dev->kvm, board->base, f->size, f->map, true);
+		err = said(mem_add_slot(dev->kvm, board->base, f->size, f->map, true));
 	f->slot = !err;
 	flash_power_on(f);
 	return err;

@@ -20,7 +20,7 @@ struct kvm;
 #define DT_IRQ_CELLS_MAX 4
 
 /* Nodes that others point to. */
-enum dt_phandle { DT_NONE, DT_IRQCHIP, DT_MSI, DT_CLOCK, DT_GPIO, DT_PHANDLES };
+enum dt_phandle { DT_NONE, DT_IRQCHIP, DT_MSI, DT_CLOCK, DT_GPIO };
 
 struct fdt {
 	const struct kvm *kvm;

@@ -93,6 +93,8 @@ int __must_check kvm_attr_get(int fd, u32 group, u64 attr, void *val);
  * kvm_attr_explain()'s text and returns its -errno. `owner` names the device in that line.
  */
 int __must_check kvm_attr_apply(const char *owner, int fd, const struct kvm_attr *table, size_t n);
+/* The same for one entry, whatever its flags, with a value that is known only now. */
+int __must_check kvm_attr_apply_val(const char *owner, int fd, const struct kvm_attr *attr, u64 val);
 /*
  * One line for a failed attribute call: "gicv3: set GRP_ADDR/DIST = 0x8000000: EEXIST: it is placed already".
  * what: "create", "has", "get" or "set"; a may be NULL.
