@@ -19,7 +19,7 @@ GUEST_FLAT := boot hello
 
 GUEST_C := $(wildcard tests/guest/arm/payload/*.c)
 GUEST_RT := $(filter-out start,$(basename $(notdir $(wildcard tests/guest/arm/rt/*.[cS]))))
-GUEST_RT_OBJ := $(GUEST_RT:%=$(GUEST)/rt/%.o)
+GUEST_RT_OBJ := $(GUEST)/common.o $(GUEST_RT:%=$(GUEST)/rt/%.o)
 PAYLOADS := $(GUEST_C:tests/guest/arm/payload/%.c=$(GUEST)/%.img) $(GUEST_FLAT:%=$(GUEST)/%.flat)
 
 .PHONY: guest-payloads
@@ -33,6 +33,8 @@ endef
 $(GUEST)/%.o: tests/guest/arm/%.c tests/guest/guest-arm.mk
 	$(call guest-compile)
 $(GUEST)/%.o: tests/guest/arm/%.S tests/guest/guest-arm.mk
+	$(call guest-compile)
+$(GUEST)/common.o: tests/guest/common.c tests/guest/guest-arm.mk
 	$(call guest-compile)
 $(GUEST)/rt/start-flat.o: tests/guest/arm/rt/start.S tests/guest/guest-arm.mk
 	$(call guest-compile,-DFLAT)
@@ -49,4 +51,4 @@ $(GUEST)/%.img: $(GUEST)/rt/start.o $(GUEST)/payload/%.o $(GUEST_RT_OBJ) tests/g
 $(GUEST)/%.flat: $(GUEST)/rt/start-flat.o $(GUEST)/payload/%.o $(GUEST_RT_OBJ) tests/guest/arm/rt/payload.lds
 	$(call guest-link,0x80080000)
 
--include $(wildcard $(GUEST)/*/*.d)
+-include $(wildcard $(GUEST)/*.d $(GUEST)/*/*.d)

@@ -35,8 +35,8 @@ PAYLOADS := $(GUEST_MB) $(GUEST_PVH) $(GUEST_E64) $(GUEST_BZ) $(GUEST_FLAT) $(GU
 .PHONY: guest-payloads
 guest-payloads: $(PAYLOADS)
 
-GUEST_RT_32 := $(GUEST_RT:%=$(GUEST)/32/rt/%.o)
-GUEST_RT_64 := $(GUEST_RT:%=$(GUEST)/64/rt/%.o)
+GUEST_RT_32 := $(GUEST)/32/common.o $(GUEST_RT:%=$(GUEST)/32/rt/%.o)
+GUEST_RT_64 := $(GUEST)/64/common.o $(GUEST_RT:%=$(GUEST)/64/rt/%.o)
 
 define guest-compile
 	$(call say,GUEST,$<)
@@ -84,4 +84,4 @@ $(GUEST)/%.flat: tests/guest/payload/%.S tests/guest/guest.mk
 $(GUEST)/%.gz: $(GUEST)/%
 	$(Q)gzip -9nc $< >$@
 
--include $(wildcard $(GUEST)/*/*/*.d)
+-include $(wildcard $(GUEST)/*/*.d $(GUEST)/*/*/*.d)

@@ -158,7 +158,7 @@ static inline u64 ticks_of_ms(u32 ms)
 		held_;                                                                                       \
 	})
 
-/* --- console and verdicts (rt/text.c, rt/board.c) -------------------------------------------- */
+/* --- console and verdicts (rt/text.c, rt/board.c, ../common.c) ------------------------------ */
 
 void putch(char c);
 /* %d %u %x %s %c, each with an optional width (zero-filled with a leading 0), and %lx, %lu, %llx, %llu. */
