@@ -4,11 +4,11 @@
 /* WRAP: irq_set_line irq_claim kvm_end kvm_guest_panicked clock_gettime */
 /* WRAP: event_timer_init event_timer_set event_timer_destroy */
 #include "board.h"
+#include "one-timer.h"
 #include <time.h>
 
 #define BASE  0x1010000ull
 #define LINE  5
-#define SEC   1000000000ull
 #define START 1709251198ull
 
 enum { DR = 0x00, MR = 0x04, LR = 0x08, CR = 0x0c, IMSC = 0x10, RIS = 0x14, MIS = 0x18, ICR = 0x1c };
@@ -17,51 +17,6 @@ static const struct board_device table[] = {
 	{.ops = &rtc_pl031_ops, .bus = BUS_MMIO, .base = BASE, .line = LINE},
 	{.ops = NULL},
 };
-
-/* The host's clock, and the one timer that the device has on the event loop. */
-static u64 now_ns;
-static u64 look_ns; /* how long it takes to look at the clock */
-static struct event_timer *timer;
-static u64 timer_ns; /* after which it fires; 0: disarmed */
-
-int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
-{
-	ts->tv_sec = (time_t)(now_ns / SEC);
-	ts->tv_nsec = (long)(now_ns % SEC);
-	now_ns += look_ns;
-	return 0;
-}
-
-int __wrap_event_timer_init(struct event_loop *loop, struct event_timer *t, void (*fn)(struct event_timer *),
-			    void *arg)
-{
-	t->fn = fn;
-	t->arg = arg;
-	timer = t;
-	timer_ns = 0;
-	return 0;
-}
-
-void __wrap_event_timer_set(struct event_timer *t, u64 first_ns, u64 period_ns)
-{
-	assert_ptr_equal(t, timer);
-	assert_int_equal(period_ns, 0);
-	timer_ns = first_ns;
-}
-
-void __wrap_event_timer_destroy(struct event_loop *loop, struct event_timer *t)
-{
-	assert_ptr_equal(t, timer);
-	timer = NULL;
-}
-
-static void timer_fires(void)
-{
-	assert_true(timer_ns);
-	now_ns += timer_ns;
-	timer_ns = 0;
-	timer->fn(timer);
-}
 
 /* The timer, as often as it wants, until the line is high: the seconds that took. */
 static u64 until_alarm(void)

@@ -3,10 +3,10 @@
 /* WRAP: irq_set_line irq_claim kvm_end kvm_guest_panicked clock_gettime */
 /* WRAP: event_timer_init event_timer_set event_timer_destroy */
 #include "board.h"
+#include "one-timer.h"
 #include <time.h>
 
 #define LINE 8
-#define SEC  1000000000ull
 
 enum { REG_A = 0x0a, REG_B = 0x0b, REG_C = 0x0c, REG_D = 0x0d, CENTURY = 0x32 };
 enum { UIP = 0x80, SET = 0x80, PIE = 0x40, AIE = 0x20, UIE = 0x10, BINARY = 0x04, H24 = 0x02 };
@@ -16,52 +16,6 @@ static const struct board_device table[] = {
 	{.ops = &rtc_mc146818_ops, .bus = BUS_PIO, .base = 0x70, .line = LINE},
 	{.ops = NULL},
 };
-
-/* The host's clock, and the one timer that the device has on the event loop. */
-static u64 now_ns;
-static struct event_timer *timer;
-static u64 timer_ns; /* after which it fires; 0: disarmed */
-static u32 timer_sets;
-
-int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
-{
-	ts->tv_sec = (time_t)(now_ns / SEC);
-	ts->tv_nsec = (long)(now_ns % SEC);
-	return 0;
-}
-
-int __wrap_event_timer_init(struct event_loop *loop, struct event_timer *t, void (*fn)(struct event_timer *),
-			    void *arg)
-{
-	t->fn = fn;
-	t->arg = arg;
-	timer = t;
-	timer_ns = 0;
-	timer_sets = 0;
-	return 0;
-}
-
-void __wrap_event_timer_set(struct event_timer *t, u64 first_ns, u64 period_ns)
-{
-	assert_ptr_equal(t, timer);
-	assert_int_equal(period_ns, 0);
-	timer_ns = first_ns;
-	timer_sets++;
-}
-
-void __wrap_event_timer_destroy(struct event_loop *loop, struct event_timer *t)
-{
-	assert_ptr_equal(t, timer);
-	timer = NULL;
-}
-
-static void timer_fires(void)
-{
-	assert_true(timer_ns);
-	now_ns += timer_ns;
-	timer_ns = 0;
-	timer->fn(timer);
-}
 
 static int setup(void **state)
 {

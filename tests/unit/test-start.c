@@ -8,6 +8,7 @@
  * The image is a multiboot file of this test's own; the guest's part is played by the fake's script.
  */
 #include "fake-kvm.h"
+#include "outcome.h"
 
 #include <lkvm/config.h>
 #include <lkvm/kvm.h>
@@ -102,80 +103,40 @@ static int teardown(void **state)
 
 /* ---- one session -------------------------------------------------------------------------------- */
 
-struct outcome {
-	int status;
-	char out[4096], err[8192];
-};
-
-static void take(FILE *f, char *text, size_t room)
+/* `run -k IMAGE -m MEM ...more`: how many words. */
+static int words(const char **argv, const char *mem, const char *const *more)
 {
-	size_t n;
+	const char *const first[] = {"run", "-k", bed.image, "--name", "start", "-m", mem};
+	int argc = 0;
 
-	rewind(f);
-	n = fread(text, 1, room - 1, f);
-	text[n] = '\0';
-	fclose(f);
-}
-
-/* The config of `lkvm run -k IMAGE -m MEM ...more`: 0 or -errno. */
-static int configure(struct vm_config *cfg, const char *mem, const char *const *more)
-{
-	const char *argv[24] = {"run", "-k", bed.image, "--name", "start", "-m", mem};
-	int argc = 7;
-	bool help;
-
+	for (size_t i = 0; i < ARRAY_SIZE(first); i++)
+		argv[argc++] = first[i];
 	for (; more && *more; more++)
 		argv[argc++] = *more;
+	return argc;
+}
+
+/* Their config: 0 or -errno. */
+static int configure(struct vm_config *cfg, const char *mem, const char *const *more)
+{
+	const char *argv[24];
+	int argc = words(argv, mem, more);
+	bool help;
+
 	return config_parse(cfg, argc, (char **)(uintptr_t)argv, &help);
 }
 
-/* `lkvm run -k IMAGE ...more`, as far as it gets, with stdin empty and the other two caught. */
+/* `lkvm run -k IMAGE ...more`, as far as it gets. */
 static void session(struct outcome *o, const char *const *more)
 {
-	int old_in = dup(STDIN_FILENO), old_out = dup(STDOUT_FILENO), old_err = dup(STDERR_FILENO);
-	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	FILE *out = tmpfile(), *err = tmpfile();
-	struct vm_config cfg;
+	const char *argv[24];
 
-	fflush(stdout);
-	fflush(stderr);
-	dup2(null, STDIN_FILENO);
-	dup2(fileno(out), STDOUT_FILENO);
-	dup2(fileno(err), STDERR_FILENO);
-	o->status = configure(&cfg, "4M", more) ? 2 : kvm_session(&cfg);
-	config_free(&cfg);
-	dup2(old_in, STDIN_FILENO);
-	dup2(old_out, STDOUT_FILENO);
-	dup2(old_err, STDERR_FILENO);
-	close(old_in);
-	close(old_out);
-	close(old_err);
-	close(null);
-	take(out, o->out, sizeof(o->out));
-	take(err, o->err, sizeof(o->err));
+	outcome_run(o, words(argv, "4M", more), argv);
 }
 
-static u32 lines(const char *text)
-{
-	u32 n = 0;
-
-	for (; *text; text++)
-		n += *text == '\n';
-	return n;
-}
-
-/* Neither a KVM fd nor any other one is left over; what the fake itself holds goes with the reset. */
 static void assert_nothing_left(void)
 {
-	struct buf left = {0};
-	u32 n = fake_kvm_open_fds(&left);
-
-	if (n)
-		print_error("left open: %s\n", (const char *)left.data);
-	buf_free(&left);
-	assert_int_equal(n, 0);
-	fake_kvm_reset();
-	assert_int_equal(fake_count_fds(), bed.fds);
+	outcome_nothing_left(bed.fds);
 }
 
 static u64 lsr;
@@ -572,10 +533,10 @@ static void each_failure(const char *const *options, int err)
 		if (o.status == 1) {
 			failed++;
 			/* One line; a vCPU that cannot run shows its registers behind it. */
-			if (lines(o.err) != 1 && strcmp(c.name, "KVM_RUN"))
+			if (outcome_lines(o.err) != 1 && strcmp(c.name, "KVM_RUN"))
 				print_error("call %u, %s(0x%" PRIx64 "), failed: %u lines\n%s", n, c.name,
-					    c.arg, lines(o.err), o.err);
-			assert_true(lines(o.err) == 1 || !strcmp(c.name, "KVM_RUN"));
+					    c.arg, outcome_lines(o.err), o.err);
+			assert_true(outcome_lines(o.err) == 1 || !strcmp(c.name, "KVM_RUN"));
 		}
 		assert_nothing_left();
 	}
@@ -609,9 +570,9 @@ static void test_each_capability_absent(void **state)
 		fake_kvm_script(0, greet, ARRAY_SIZE(greet));
 		fake_kvm_set_cap(cap, 0);
 		session(&o, NULL);
-		if (o.status != 7 && (o.status != 1 || lines(o.err) != 1))
+		if (o.status != 7 && (o.status != 1 || outcome_lines(o.err) != 1))
 			print_error("without capability %u: status %d\n%s", cap, o.status, o.err);
-		assert_true(o.status == 7 || (o.status == 1 && lines(o.err) == 1));
+		assert_true(o.status == 7 || (o.status == 1 && outcome_lines(o.err) == 1));
 		assert_nothing_left();
 	}
 }
@@ -634,7 +595,7 @@ static void test_no_kvm(void **state)
 		fake_kvm_fail(FAKE_OPEN, 1, cases[i].err);
 		session(&o, NULL);
 		assert_int_equal(o.status, 1);
-		assert_int_equal(lines(o.err), 1);
+		assert_int_equal(outcome_lines(o.err), 1);
 		assert_non_null(strstr(o.err, cases[i].says));
 		assert_nothing_left();
 	}

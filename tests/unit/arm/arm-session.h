@@ -8,14 +8,10 @@
 #define LKVM_TEST_ARM_SESSION_H
 
 #include "arm-vm.h"
+#include "outcome.h"
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-
-struct outcome {
-	int status;
-	char out[4096], err[16384];
-};
 
 static struct {
 	char dir[64];
@@ -74,67 +70,22 @@ static inline int session_teardown(void **state)
 	return 0;
 }
 
-static inline void session_take(int fd, char *text, size_t room)
-{
-	ssize_t n = pread(fd, text, room - 1, 0);
-
-	text[n > 0 ? n : 0] = '\0';
-	close(fd);
-}
-
 static inline void session(struct outcome *o, const char *const *more)
 {
 	const struct arm_image img = arm_image(0, MiB(1));
 	struct vm_file f = vm_file(&img, sizeof(img));
 	const char *argv[24] = {"run", "-k", f.path, "--name", "arm", "-m", "64M"};
-	int argc = 7, old[3], new[3];
-	struct vm_config cfg;
-	bool help;
+	int argc = 7;
 
 	for (; more && *more; more++)
 		argv[argc++] = *more;
-	fflush(NULL);
-	new[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	new[1] = memfd_create("out", MFD_CLOEXEC);
-	new[2] = memfd_create("err", MFD_CLOEXEC);
-	fcntl(new[2], F_SETFL, O_APPEND);
-	for (int i = 0; i < 3; i++) {
-		old[i] = dup(i);
-		dup2(new[i], i);
-	}
-	o->status = config_parse(&cfg, argc, (char **)(uintptr_t)argv, &help) ? 2 : kvm_session(&cfg);
-	config_free(&cfg);
-	for (int i = 0; i < 3; i++) {
-		dup2(old[i], i);
-		close(old[i]);
-	}
-	close(new[0]);
+	outcome_run(o, argc, argv);
 	close(f.fd);
-	session_take(new[1], o->out, sizeof(o->out));
-	session_take(new[2], o->err, sizeof(o->err));
 }
 
-static inline u32 session_lines(const char *text)
-{
-	u32 n = 0;
-
-	for (; *text; text++)
-		n += *text == '\n';
-	return n;
-}
-
-/* Neither a KVM fd nor any other one is left over; what the fake itself holds goes with the reset. */
 static inline void session_nothing_left(void)
 {
-	struct buf left = {0};
-	u32 n = fake_kvm_open_fds(&left);
-
-	if (n)
-		print_error("left open: %s\n", (const char *)left.data);
-	buf_free(&left);
-	assert_int_equal(n, 0);
-	fake_kvm_reset();
-	assert_int_equal(fake_count_fds(), bed.fds);
+	outcome_nothing_left(bed.fds);
 }
 
 #define SESSION_TEST(name) cmocka_unit_test_setup_teardown(name, session_setup, session_teardown)

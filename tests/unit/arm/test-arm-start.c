@@ -338,9 +338,9 @@ static void each_failure(const char *const *options, int err)
 		if (o.status == 1) {
 			failed++;
 			/* One line; a vCPU that cannot run shows its registers behind it. */
-			if (session_lines(o.err) != 1 && strcmp(c.name, "KVM_RUN"))
+			if (outcome_lines(o.err) != 1 && strcmp(c.name, "KVM_RUN"))
 				fail_msg("call %u, %s(0x%" PRIx64 "), failed: %u lines\n%s", n, c.name, c.arg,
-					 session_lines(o.err), o.err);
+					 outcome_lines(o.err), o.err);
 		}
 		session_nothing_left();
 	}
@@ -399,7 +399,7 @@ static void test_each_failure_legacy(void **state)
 		if (o.status != 1 && !(optional(c.name) && o.status == 7))
 			fail_msg("call %u, %s(0x%" PRIx64 "): status %d\n%s", n, c.name, c.arg, o.status,
 				 o.err);
-		assert_true(o.status == 7 || session_lines(o.err) == 1);
+		assert_true(o.status == 7 || outcome_lines(o.err) == 1);
 		session_nothing_left();
 	}
 }
@@ -414,7 +414,7 @@ static void test_each_capability_absent(void **state)
 		fake_kvm_script(0, greet, ARRAY_SIZE(greet));
 		fake_kvm_set_cap(cap, 0);
 		session(&o, NULL);
-		if (o.status != 7 && (o.status != 1 || session_lines(o.err) != 1))
+		if (o.status != 7 && (o.status != 1 || outcome_lines(o.err) != 1))
 			fail_msg("without capability %u: status %d\n%s", cap, o.status, o.err);
 		session_nothing_left();
 	}
