@@ -13,6 +13,7 @@
 #define LKVM_PCI_H
 
 #include <linux/pci_regs.h>
+#include <lkvm/bus.h>
 #include <lkvm/types.h>
 #include <pthread.h>
 
@@ -36,9 +37,32 @@ struct pci_ident {
 	u8 pin; /* 1 .. 4: INTA .. INTD; 0: no interrupt pin */
 };
 
+#define PCI_MAX_BARS 6
+#define PCI_BAR_OFF  UINT64_MAX /* where a BAR is that is not decoded */
+
+enum pci_bar_type { PCI_BAR_NONE, PCI_BAR_IO, PCI_BAR_MEM32, PCI_BAR_MEM64 };
+
+struct pci_bar {
+	enum pci_bar_type type;
+	u64 size; /* a power of 2 */
+	io_fn fn; /* as on a bus: offsets, with dev->lock of the function's device held */
+	void *arg;
+	u64 base; /* where it is decoded now, or PCI_BAR_OFF; bus->lock */
+};
+
 /* One function, embedded in its device. Type 0 header. */
 struct pci_function {
 	struct device *dev;
+	struct pci_bar bar[PCI_MAX_BARS];
+	/*
+	 * A BAR is decoded elsewhere from now on, or no more (base PCI_BAR_OFF): ioeventfds follow it. Also
+	 * at a reset. On the thread of the guest's write, with bus->lock held; or NULL.
+	 */
+	void (*bar_moved)(struct pci_function *fn, u32 bar, u64 base);
+	/* The guest wrote config space [reg, reg + len), which holds it already. bus->lock held; or NULL. */
+	void (*config_written)(struct pci_function *fn, u32 reg, u32 len);
+	u8 next_cap;	     /* where the next capability goes */
+	bool intx;	     /* the function drives its pin; bus->lock */
 	struct pci_bus *bus; /* NULL while not registered */
 	u8 devfn;
 	u16 config_size; /* 256; 4096 with extended configuration space. Beyond it reads give all ones */
@@ -75,6 +99,19 @@ void pci_function_init(struct pci_function *fn, struct device *dev, const struct
  */
 int __must_check pci_register(struct pci_bus *bus, struct pci_function *fn, int devfn);
 void pci_unregister(struct pci_function *fn);
+/*
+ * Adds a BAR, before pci_register(), which gives it a place in the host's windows that stands until the guest
+ * chooses another; nothing is decoded before the guest says so. -EINVAL: taken, or no such size.
+ */
+int __must_check pci_bar_add(struct pci_function *fn, u32 bar, enum pci_bar_type type, u64 size, io_fn io,
+			     void *arg);
+/* Appends a capability of len bytes, id and next pointer included: its offset, or -ENOSPC. */
+int __must_check pci_cap_add(struct pci_function *fn, u8 id, u8 len);
+/*
+ * Drives the function's interrupt pin, unless the guest disabled it (PCI_COMMAND_INTX_DISABLE). Any thread,
+ * dev->lock or a virtqueue's held or not.
+ */
+void pci_set_intx(struct pci_function *fn, bool level);
 /* Configuration space as after power-on. */
 void pci_function_reset(struct pci_function *fn);
 /* Fields of fn's configuration space, inside a section of the owner's. */
@@ -86,6 +123,27 @@ void pci_function_state(struct pci_function *fn, struct state *s);
  */
 void pci_config_read(struct pci_bus *bus, u8 devfn, u32 reg, u8 *data, u32 len);
 void pci_config_write(struct pci_bus *bus, u8 devfn, u32 reg, const u8 *data, u32 len);
+
+/* --- MSI-X (devices/msix.c; PCI Local Bus 3.0, 6.8.2): table and pending bits in a BAR of their own ---- */
+
+struct msix;
+/* Adds capability and BAR for `vectors` (1 .. 2048) before pci_register(). -ENOMEM, -ENOSPC, -EINVAL. */
+int __must_check msix_create(struct msix **msix, struct pci_function *fn, u32 bar, u32 vectors);
+void msix_destroy(struct msix *msix); /* NULL: nothing */
+void msix_reset(struct msix *msix);
+/* The guest switched MSI-X on: then the pin is not to be used. Any thread. */
+bool msix_enabled(const struct msix *msix);
+/*
+ * Sends a vector's message, or notes it as pending while it is masked. Nothing when MSI-X is off or there is
+ * no such vector. Any thread.
+ */
+void msix_signal(struct msix *msix, u32 vector);
+/*
+ * For whom the kernel is to send a vector's messages (vhost): an eventfd of msix's that does so when
+ * signalled, also over masking and changes of the message. The fd, or -errno. Main thread or a vCPU's.
+ */
+int __must_check msix_fd(struct msix *msix, u32 vector);
+void msix_state(struct msix *msix, struct state *s);
 
 /* Which of the PCI_INTX_LINES a function's pin (1 .. 4) is wired to: each slot begins one further on. */
 static inline u32 pci_intx_line(u8 devfn, u8 pin)
