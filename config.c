@@ -112,6 +112,11 @@ static const char *const boot_words[] = {[BOOT_AUTO] = "auto",
 static const char *const on_reboot_words[] = {
 	[ON_REBOOT_EXIT] = "exit", [ON_REBOOT_RESTART] = "restart", NULL};
 
+static const char *const virtio_transport_words[] = {
+	[VIRTIO_TRANSPORT_AUTO] = "auto", [VIRTIO_TRANSPORT_MMIO] = "mmio", NULL};
+static const char *const virtio_ring_words[] = {
+	[VIRTIO_RING_PACKED] = "packed", [VIRTIO_RING_SPLIT] = "split", NULL};
+
 #define FIELD(f) .offset = offsetof(struct vm_config, f)
 
 const struct cli_option run_options[] = {
@@ -134,6 +139,10 @@ const struct cli_option run_options[] = {
 	 FIELD(nodefaults)},
 	{"vcpu-affinity", 0, OPT_CALL, 0, "LIST", "keep vCPU threads on these host CPUs: 0-3,6", 0,
 	 .parse = parse_affinity},
+	{"virtio-transport", 0, OPT_CALL, 0, "KIND", "how virtio devices are attached: auto or mmio",
+	 FIELD(virtio_transport), .parse = option_choice, .data = virtio_transport_words},
+	{"virtio-ring", 0, OPT_CALL, 0, "KIND", "virtio rings at best: packed or split", FIELD(virtio_ring),
+	 .parse = option_choice, .data = virtio_ring_words},
 	{.kind = OPT_GROUP, .help = "Console"},
 	{"console", 0, OPT_CALL, 0, "KIND", "console of the guest: serial", 0, .parse = parse_console},
 	{"tty", 0, OPT_CALL, OPT_REPEAT, "N", "put console N (0 to 3) on a new pseudo-terminal", 0,

@@ -21,6 +21,7 @@
  *   1000_0000  | further ones          |  of vCPUs 123 to 511
  *   4000_0000  | boot timer            |
  *   4100_0000  | PCI I/O               |
+ *   4180_0000  | virtio-mmio devices   |  one page each
  *   4200_0000  | PCI ECAM, bus 0       |
  *   5000_0000  | PCI memory window     |
  *   8000_0000  +-----------------------+  RAM: kernel, device tree, initrd at its end
@@ -63,6 +64,8 @@
 #define ARM_BOOT_TIMER	    0x40000000ull
 #define ARM_PCI_IO	    0x41000000ull
 #define ARM_PCI_IO_SIZE	    0x10000ull
+#define ARM_VIRTIO_MMIO	    0x41800000ull
+#define ARM_VIRTIO_MMIO_MAX 32u
 #define ARM_ECAM	    0x42000000ull
 #define ARM_ECAM_SIZE	    0x100000ull
 #define ARM_PCI_MEM	    0x50000000ull
@@ -78,6 +81,7 @@
 #define ARM_IRQ_GPIO	6
 #define ARM_IRQ_TESTDEV 10
 #define ARM_IRQ_PCI	16 /* INTx: 16 .. 23 */
+#define ARM_IRQ_VIRTIO	24 /* virtio-mmio devices: 24 .. 55 */
 #define ARM_NR_LINES	64
 #define ARM_V2M_LINE	64
 #define ARM_V2M_LINES	160

@@ -103,11 +103,17 @@ APART(ARM_GIC_ITS, ARM_GIC_ITS_SIZE, ARM_GIC_REDIST);
 APART(ARM_GIC_REDIST, ARM_GIC_REDIST_MAX *ARM_GIC_REDIST_SIZE, ARM_GIC_REDIST2);
 APART(ARM_GIC_REDIST2, ARM_GIC_REDIST2_MAX *ARM_GIC_REDIST_SIZE, ARM_BOOT_TIMER);
 APART(ARM_BOOT_TIMER, ARM_PAGE_MAX, ARM_PCI_IO);
-APART(ARM_PCI_IO, ARM_PCI_IO_SIZE, ARM_ECAM);
+APART(ARM_PCI_IO, ARM_PCI_IO_SIZE, ARM_VIRTIO_MMIO);
+APART(ARM_VIRTIO_MMIO, ARM_VIRTIO_MMIO_MAX *VIRTIO_MMIO_STEP, ARM_ECAM);
 APART(ARM_ECAM, ARM_ECAM_SIZE, ARM_PCI_MEM);
 APART(ARM_PCI_MEM, ARM_PCI_MEM_SIZE, ARM_RAM);
 _Static_assert(ARM_PVTIME_SIZE >= 64ull * (ARM_GIC_REDIST_MAX + ARM_GIC_REDIST2_MAX),
 	       "stolen time, 64 bytes a vCPU");
+
+static const struct virtio_mmio_window arm_virtio_mmio = {.base = ARM_VIRTIO_MMIO,
+							  .count = ARM_VIRTIO_MMIO_MAX,
+							  .line = ARM_IRQ_VIRTIO,
+							  .nr_lines = ARM_VIRTIO_MMIO_MAX};
 
 static const struct kvm_cap arm_caps[] = {
 	{KVM_CAP_ONE_REG, "KVM_CAP_ONE_REG"},
@@ -295,6 +301,7 @@ static const struct machine_ops arm_machine = {
 	.probe = arm_probe,
 	.irqchips = arm_irqchips,
 	.board = arm_board,
+	.virtio_mmio = &arm_virtio_mmio,
 	.required_caps = arm_caps,
 	.used_caps = arm_used_caps,
 	.attr_tables = arm_attr_tables,

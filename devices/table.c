@@ -9,10 +9,12 @@
 extern const struct device_ops testdev_ops;
 extern const struct device_ops boot_timer_ops;
 extern const struct device_ops cfi_flash_ops;
+extern const struct device_ops virtio_rng_ops;
 
 const struct device_ops *const device_table[] = {
 	&testdev_ops,
 	&boot_timer_ops,
 	&cfi_flash_ops,
+	&virtio_rng_ops,
 	NULL,
 };

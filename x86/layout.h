@@ -16,6 +16,7 @@
  *   0010_0000  |  kernel, initrd       |
  *   c000_0000  +-----------------------+  end of low RAM at the most
  *   c000_0000  | boot timer, exit code |  one page each
+ *   c080_0000  | virtio-mmio devices   |  one page each
  *   c100_0000  | PCI memory window     |
  *   e000_0000  | ECAM, bus 0           |  1 MiB
  *   fec0_0000  | I/O APIC              |
@@ -54,6 +55,7 @@
 #define X86_RAM_HOLE	 0xc0000000ull /* RAM goes on at 4 GiB */
 #define X86_BOOT_TIMER	 0xc0000000ull
 #define X86_EXIT_MMIO	 0xc0001000ull
+#define X86_VIRTIO_MMIO	 0xc0800000ull
 #define X86_PCI_MEM	 0xc1000000ull
 #define X86_PCI_MEM_END	 0xe0000000ull
 #define X86_ECAM	 0xe0000000ull
@@ -70,7 +72,7 @@
 #define X86_PORT_EXIT	 0xf4
 #define X86_PORT_PCI	 0xcf8
 
-/* I/O APIC input lines (GSIs). PCI INTx take 16 and up. */
+/* I/O APIC input lines (GSIs). PCI INTx and virtio-mmio devices share those from 16 up. */
 #define X86_IRQ_POWER 9 /* the generic event device: power button */
 #define X86_IRQ_PCI   16
 #define X86_NR_LINES  24

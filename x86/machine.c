@@ -131,6 +131,11 @@ static int x86_mem_layout(struct kvm *kvm)
 	return err;
 }
 
+static const struct virtio_mmio_window x86_virtio_mmio = {
+	.base = X86_VIRTIO_MMIO, .count = 32, .line = X86_IRQ_PCI, .nr_lines = X86_NR_LINES - X86_IRQ_PCI};
+_Static_assert(X86_VIRTIO_MMIO + 32 * VIRTIO_MMIO_STEP <= X86_PCI_MEM,
+	       "virtio-mmio devices below the window");
+
 static void x86_pci_windows(const struct kvm *kvm, struct pci_windows *win)
 {
 	const struct x86_machine *m = x86_of(kvm);
@@ -200,6 +205,7 @@ static const struct machine_ops x86_machine = {
 	.describe = x86_describe,
 	.dump_acpi = x86_acpi_dump,
 	.pci_windows = x86_pci_windows,
+	.virtio_mmio = &x86_virtio_mmio,
 	.kernel_paths = x86_kernel_paths,
 	.default_params = "console=ttyS0 panic=-1",
 	.destroy = x86_destroy,

@@ -22,6 +22,8 @@ enum boot_protocol {
 };
 
 enum on_reboot { ON_REBOOT_EXIT, ON_REBOOT_RESTART };
+enum virtio_transport_choice { VIRTIO_TRANSPORT_AUTO, VIRTIO_TRANSPORT_MMIO };
+enum virtio_ring_choice { VIRTIO_RING_PACKED, VIRTIO_RING_SPLIT }; /* packed: if the driver knows them */
 
 struct vm_config {
 	const char *kernel;	   /* not NULL after config_finish(), unless there is firmware */
@@ -41,6 +43,8 @@ struct vm_config {
 	u64 boot;		   /* enum boot_protocol */
 	u64 on_reboot;		   /* enum on_reboot */
 	u64 timeout;		   /* seconds; 0: none */
+	u64 virtio_transport;	   /* enum virtio_transport_choice; auto: PCI where the machine has it */
+	u64 virtio_ring;	   /* enum virtio_ring_choice */
 	const char *dump_acpi;	   /* directory, or NULL */
 	const char *dump_dtb;	   /* file, or NULL */
 	const char *firmware;	   /* started in the place of a kernel; or NULL */

@@ -21,6 +21,14 @@ struct kvm_cap {
 	const char *name;
 };
 
+/* Where virtio-mmio devices go, each a step on, and the lines they take in turns. */
+struct virtio_mmio_window {
+	u64 base;
+	u32 count; /* devices */
+	u32 line, nr_lines;
+};
+#define VIRTIO_MMIO_STEP 0x1000
+
 struct machine_ops {
 	const char *name;		  /* "x86" */
 	const struct cli_option *options; /* its own, into struct vm_config; or NULL */
@@ -59,6 +67,7 @@ struct machine_ops {
 	u64 pio_size;			  /* 0x10000 where there is a port bus; else 0 */
 	/* What the PCI host bridge may hand out (pci.h); NULL on a board that has none. */
 	void (*pci_windows)(const struct kvm *kvm, struct pci_windows *win);
+	const struct virtio_mmio_window *virtio_mmio; /* NULL: it has no place for them */
 };
 
 extern const struct machine_ops *const machines[];

@@ -35,7 +35,8 @@ PAYLOADS := $(GUEST_MB) $(GUEST_PVH) $(GUEST_E64) $(GUEST_BZ) $(GUEST_FLAT) $(GU
 .PHONY: guest-payloads
 guest-payloads: $(PAYLOADS)
 
-GUEST_RT_32 := $(GUEST)/32/common.o $(GUEST_RT:%=$(GUEST)/32/rt/%.o)
+GUEST_VIRTIO := virtio virtio-bad virtio-types
+GUEST_RT_32 := $(GUEST)/32/common.o $(GUEST_VIRTIO:%=$(GUEST)/32/%.o) $(GUEST_RT:%=$(GUEST)/32/rt/%.o)
 GUEST_RT_64 := $(GUEST)/64/common.o $(GUEST_RT:%=$(GUEST)/64/rt/%.o)
 
 define guest-compile

@@ -1,0 +1,16 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Virtio devices and a driver that gets everything wrong that can be got wrong.
+. "$(dirname "$0")/../lib.sh"
+
+# The guest's complaints make warnings, rate-limited, and nothing else.
+# torment TITLE OPTION... -- WORD...
+torment() {
+	title=$1
+	shift
+	guest "$title" 0 virtio.mb "$@"
+	check "$title: lkvm says whose fault it was" err_has '(rng|disk|net)[0-9]+: .* from the guest.s driver'
+}
+
+torment "rng by MMIO" --rng --virtio-transport=mmio -p "mmio=0xc0800000 type=4"
+finish
