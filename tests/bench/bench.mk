@@ -6,8 +6,8 @@
 BENCH := $(O)/tests/bench
 BENCH_TRIPS := 200000
 .PHONY: bench-programs
-bench-programs: $(BENCH)/floor $(BENCH)/measure $(BENCH)/ring $(BENCH)/first.flat $(BENCH)/none.flat $(BENCH)/pio.flat \
-	$(BENCH)/mmio.flat $(GUEST)/hello.pvh64 $(GUEST)/poke.mb
+bench-programs: $(BENCH)/floor $(BENCH)/measure $(BENCH)/ring $(BENCH)/first.flat $(BENCH)/none.flat \
+	$(BENCH)/pio.flat $(BENCH)/mmio.flat $(GUEST)/hello.pvh64 $(GUEST)/poke.mb
 
 $(BENCH)/%: tests/bench/%.c tests/bench/bench.mk
 	$(call say,BENCH,$@)

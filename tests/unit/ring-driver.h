@@ -15,8 +15,8 @@
 
 #define RD_BANKS     2
 #define RD_BANK_SIZE KiB(256)
-#define RD_GPA	     0x10000ull /* of the first bank; the second one follows it at once, elsewhere in the host */
-#define RD_HOLE	     0x100000ull	 /* nothing is here */
+#define RD_GPA	     0x10000ull	 /* of the first bank; the second follows at once, but not in the host */
+#define RD_HOLE	     0x100000ull /* nothing is here */
 #define RD_DATA	     (RD_GPA + KiB(128)) /* rings below, buffers and tables from here up */
 
 struct rd_buf {
@@ -110,8 +110,8 @@ static inline u16 *rd_used_ring(struct ring_driver *d)
 }
 
 /*
- * Writes descriptor i of a table at gpa, which may lie anywhere; id_next: `next` of a split one, the buffer id of a
- * packed one. The flags of an entry of a packed ring come last.
+ * Writes descriptor i of a table at gpa, which may lie anywhere; id_next: `next` of a split one, the buffer
+ * id of a packed one. The flags of an entry of a packed ring come last.
  */
 static inline void rd_desc(struct ring_driver *d, gpa_t table, u32 i, gpa_t gpa, u32 len, u16 flags,
 			   u16 id_next)
@@ -302,6 +302,38 @@ static inline void rd_interrupts(struct ring_driver *d, bool on)
 		ring_store(&avail[2 + d->size], (u16)(on ? d->used : d->used - 1));
 	}
 	ring_fence();
+}
+
+/* ---- what tests of the ring begin with ------------------------------------------------------------ */
+
+#define RD_ROOM 64
+
+struct rd_kind {
+	u16 size;
+	bool packed, event_idx;
+};
+
+struct rd_popped {
+	struct iovec iov[RD_ROOM];
+	struct vq_chain chain;
+};
+
+/* A queue that is ready, whose driver wants interrupts. */
+__unused static struct ring_driver *rd_ready(const struct rd_kind *k)
+{
+	struct ring_driver *d = rd_create(k->size, k->packed, k->event_idx);
+
+	if (vq_setup(&d->vq, &d->kvm.mem))
+		abort();
+	rd_interrupts(d, true);
+	return d;
+}
+
+__unused static int rd_pop(struct ring_driver *d, struct rd_popped *p)
+{
+	p->chain.iov = p->iov;
+	p->chain.room = RD_ROOM;
+	return vq_pop(&d->vq, &p->chain);
 }
 
 #endif

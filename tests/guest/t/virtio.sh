@@ -9,7 +9,8 @@ torment() {
 	title=$1
 	shift
 	guest "$title" 0 virtio.mb "$@"
-	check "$title: lkvm says whose fault it was" err_has '(rng|disk|net)[0-9]+: .* from the guest.s driver'
+	check "$title: lkvm says whose fault it was" \
+		err_has '(rng|disk|net)[0-9]+: .* from the guest.s driver'
 }
 
 torment "rng by MMIO" --rng --virtio-transport=mmio -p "mmio=0xc0800000 type=4"
