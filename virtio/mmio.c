@@ -213,7 +213,7 @@ static int virtio_mmio_create(struct virtio_device *vdev)
 
 	if (!win) {
 		log_error("%s: this machine has no place for it: --virtio-transport=pci", vdev->dev.name);
-		return -ENODEV;
+		return -ENOTSUP;
 	}
 	while (slot < win->count && bus_find(&kvm->bus[BUS_MMIO], win->base + slot * VIRTIO_MMIO_STEP))
 		slot++;
