@@ -34,7 +34,7 @@ zboot.efi	kernel/vmlinuz	zboot
 generic		generic/vmlinuz
 zimage		armhf/vmlinuz
 '
-GUEST_MODULES=''
+GUEST_MODULES='virtio_mmio virtio_pci virtio-rng'
 # The cloud kernel knows no GPIO keys; the generic one does. (No Debian kernel for Arm knows pvpanic.)
 GENERIC_MODULES='gpio_keys evdev'
 GUEST32=busybox32

@@ -36,7 +36,7 @@ vmlinux		kernel/vmlinux
 generic		generic/vmlinux
 '
 # What the guest's initramfs carries; modules with all they depend on.
-GUEST_MODULES='pvpanic-mmio button evdev'
+GUEST_MODULES='pvpanic-mmio button evdev virtio_mmio virtio_pci virtio-rng'
 GENERIC_MODULES=''
 GUEST32=''
 BUTTON_KERNEL=vmlinuz
