@@ -14,7 +14,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -52,12 +51,24 @@ static void wait_readable(int fd)
 	ppoll(&p, 1, NULL, &mask);
 }
 
-/* Something that cannot be mapped, a pipe for one: read to its end. */
-static int read_all(struct boot_image *img, int fd)
+/*
+ * Reads to the end, with room for `expect` bytes to begin with. A file is read and not mapped, for one that
+ * is cut short while it is mapped ends who looks at it by a SIGBUS.
+ */
+static int read_all(struct boot_image *img, int fd, size_t expect)
 {
 	size_t room = 0, size = 0;
 	u8 *data = NULL;
 	ssize_t n;
+
+	if (expect) {
+		room = expect;
+		data = malloc(room);
+		if (!data) {
+			log_error("%s: out of memory", img->path);
+			return -ENOMEM;
+		}
+	}
 
 	do {
 		if (size == room) {
@@ -69,10 +80,12 @@ static int read_all(struct boot_image *img, int fd)
 			}
 			data = grown;
 		}
-		wait_readable(fd);
+		if (!expect)
+			wait_readable(fd);
 		n = read(fd, data + size, room - size);
 		size += n > 0 ? (size_t)n : 0;
-	} while (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)));
+		/* What a file grows by meanwhile is no part of it. */
+	} while ((n > 0 && (!expect || size < expect)) || (n < 0 && (errno == EINTR || errno == EAGAIN)));
 	if (n < 0 || !size) {
 		int err = n < 0 ? -errno : -ENOEXEC;
 
@@ -85,10 +98,9 @@ static int read_all(struct boot_image *img, int fd)
 	return 0;
 }
 
-static int map_file(struct boot_image *img, int fd)
+static int read_file(struct boot_image *img, int fd)
 {
 	struct stat st;
-	void *map;
 
 	if (fstat(fd, &st) < 0) {
 		int err = -errno;
@@ -101,26 +113,12 @@ static int map_file(struct boot_image *img, int fd)
 		return -EISDIR;
 	}
 	if (!S_ISREG(st.st_mode))
-		return read_all(img, fd);
-	if (!st.st_size) {
-		log_error("%s: is empty", img->path);
-		return -ENOEXEC;
-	}
+		return read_all(img, fd, 0);
 	if ((u64)st.st_size > IMAGE_MAX) {
 		log_error("%s: %s", img->path, TOO_LARGE);
 		return -EFBIG;
 	}
-	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (map == MAP_FAILED) {
-		int err = -errno;
-
-		log_error("%s: %s", img->path, strerror(-err));
-		return err;
-	}
-	img->data = map;
-	img->size = (size_t)st.st_size;
-	img->mapped = true;
-	return 0;
+	return read_all(img, fd, (size_t)st.st_size);
 }
 
 int boot_image_open_raw(struct boot_image *img, const char *path)
@@ -135,7 +133,7 @@ int boot_image_open_raw(struct boot_image *img, const char *path)
 		log_error("%s: %s", path, strerror(-err));
 		return err;
 	}
-	err = map_file(img, fd);
+	err = read_file(img, fd);
 	close(fd);
 	return err;
 }
@@ -215,13 +213,9 @@ int boot_image_open(struct boot_image *img, const char *path)
 
 void boot_image_close(struct boot_image *img)
 {
-	if (img->mapped)
-		munmap((void *)(uintptr_t)img->data, img->size);
-	else
-		free((void *)(uintptr_t)img->data);
+	free((void *)(uintptr_t)img->data);
 	img->data = NULL;
 	img->size = 0;
-	img->mapped = false;
 }
 
 static int copy_initrds(struct kvm *kvm, const struct boot_image *img, size_t count, gpa_t gpa)

@@ -14,9 +14,8 @@ struct kvm;
 
 struct boot_image {
 	const char *path; /* for messages */
-	const u8 *data;	  /* the whole image, private mapping or decompressed; never written */
+	const u8 *data;	  /* the whole image, malloc'd, as the file has it or decompressed; never written */
 	size_t size;
-	bool mapped;   /* munmap rather than free */
 	bool was_gzip; /* data is what came out of it */
 };
 
