@@ -415,13 +415,11 @@ static int add_source(struct console *con, struct event_source *src, int fd, eve
 	return event_add(&con->kvm->loop, src, EPOLLONESHOT);
 }
 
-static int open_host_side(struct console *con)
+static int open_sources(struct console *con)
 {
 	bool pty = con->kvm->cfg->tty[con->index];
 	int err;
 
-	if (con->index && !pty)
-		return 0;
 	err = pty ? tty_open_pty(&con->tty) : tty_open_stdio(&con->tty);
 	if (err)
 		return err;
@@ -455,6 +453,15 @@ static int open_host_side(struct console *con)
 	return err == -EPERM ? 0 : err;
 }
 
+static int open_host_side(struct console *con)
+{
+	int err = open_sources(con);
+
+	if (err)
+		log_error("console %u: its host side cannot be opened: %s", con->index, strerror(-err));
+	return err;
+}
+
 int consoles_create(struct kvm *kvm)
 {
 	for (u32 i = 0; i < CONSOLE_MAX; i++) {
@@ -468,11 +475,10 @@ int consoles_create(struct kvm *kvm)
 		con->index = i;
 		con->tty.in = con->tty.out = con->kick_src.fd = -1;
 		pthread_mutex_init(&con->lock, NULL);
-		err = open_host_side(con);
-		if (err) {
-			log_error("console %u: its host side cannot be opened: %s", i, strerror(-err));
+		/* stdin and stdout are left alone where no device wants them. */
+		err = kvm->cfg->tty[i] ? open_host_side(con) : 0;
+		if (err)
 			return err;
-		}
 	}
 	return 0;
 }
@@ -525,12 +531,20 @@ int console_attach(struct kvm *kvm, u32 index, struct device *dev, const struct 
 		   struct console **out)
 {
 	struct console *con;
+	int err;
 
-	if (index >= CONSOLE_MAX)
+	if (index >= CONSOLE_MAX) {
+		log_error("console %u: there are %d; leave the device out", index, CONSOLE_MAX);
 		return -EINVAL;
+	}
 	con = kvm->console[index];
-	if (con->client)
+	if (con->client) {
+		log_error("console %u: another device has it; leave one of them out", index);
 		return -EBUSY;
+	}
+	err = !index && con->tty.in < 0 && con->tty.out < 0 ? open_host_side(con) : 0;
+	if (err)
+		return err;
 	con->dev = dev;
 	con->client = client;
 	*out = con;

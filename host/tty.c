@@ -24,17 +24,18 @@
 #define ESCAPE 0x01 /* Ctrl-a */
 
 /* An open file of our own for what fd is; fd itself where that cannot be had. */
-static int open_again(int fd, int flags, bool *own)
+static int open_again(int fd, int flags, bool *own, bool *terminal)
 {
 	struct stat st;
 	char path[32];
 	int again;
 
-	*own = false;
+	*own = *terminal = false;
 	if (fstat(fd, &st) < 0)
 		return -1;
+	*terminal = S_ISCHR(st.st_mode) && isatty(fd);
 	/* A regular file never blocks, and a second open file of it would have a position of its own. */
-	if (!S_ISFIFO(st.st_mode) && !isatty(fd))
+	if (!S_ISFIFO(st.st_mode) && !*terminal)
 		return fd;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	again = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -66,10 +67,12 @@ static int set_termios(int fd, const struct termios *t)
 
 int tty_open_stdio(struct tty *tty)
 {
+	bool terminal, out_terminal;
+
 	memset(tty, 0, sizeof(*tty));
-	tty->in = open_again(STDIN_FILENO, O_RDONLY, &tty->own_in);
-	tty->out = open_again(STDOUT_FILENO, O_WRONLY, &tty->own_out);
-	if (tty->in < 0 || !isatty(tty->in))
+	tty->in = open_again(STDIN_FILENO, O_RDONLY, &tty->own_in, &terminal);
+	tty->out = open_again(STDOUT_FILENO, O_WRONLY, &tty->own_out, &out_terminal);
+	if (!terminal)
 		return 0;
 	tty->terminal = in_foreground(tty->in);
 	if (!tty->terminal) {

@@ -28,13 +28,16 @@ struct console_client {
 	void (*output_ready)(struct device *dev);
 };
 
-/* Part of the `devices` step, before any device: opens the host sides. Undone by consoles_destroy(). */
+/* Part of the `devices` step, before any device: opens the pseudo-terminals. Undone by consoles_destroy(). */
 int __must_check consoles_create(struct kvm *kvm);
 /* Part of the `run` step: raw mode, input starts flowing. */
 int __must_check consoles_start(struct kvm *kvm);
 void consoles_destroy(struct kvm *kvm); /* flushes what is still buffered, for 1 s at the most */
 
-/* Attaches dev to console `index`; one client each: -EBUSY. index >= CONSOLE_MAX: -EINVAL. */
+/*
+ * Attaches dev to console `index`, and opens stdin and stdout for number 0. One client each: -EBUSY. index >=
+ * CONSOLE_MAX: -EINVAL. Each after one logged line.
+ */
 int __must_check console_attach(struct kvm *kvm, u32 index, struct device *dev,
 				const struct console_client *client, struct console **out);
 void console_detach(struct console *con);
