@@ -312,12 +312,12 @@ static int testdev_state(struct device *dev, struct state *s)
 	struct testdev *t = to_testdev(dev);
 	struct msi_msg msg = t->message;
 	bool routed = t->gsi >= 0;
-	u64 was = t->high;
+	u64 was = t->high, high = was;
 	int err;
 
 	state_begin(s, dev->name, 2);
 	state_bytes(s, "echo", t->echo, sizeof(t->echo));
-	state_u64(s, "high", &t->high);
+	state_u64(s, "high", &high);
 	for (u32 i = 0; i < MSI_REGS; i++)
 		state_u32(s, names[i], &t->msi[i]);
 	state_bool(s, "doorbell", &routed);
@@ -330,10 +330,10 @@ static int testdev_state(struct device *dev, struct state *s)
 	state_end(s);
 	if (!state_reading(s))
 		return s->err;
-	if (t->lines < 64)
-		t->high &= (1ull << t->lines) - 1;
+	/* It is what the lines are: none is set on the way to a failure. */
 	if (s->err)
 		return s->err;
+	t->high = t->lines < 64 ? high & ((1ull << t->lines) - 1) : high;
 	/* The irqchip was restored before us, and some do not keep the level of a line. */
 	for (u32 i = 0; i < t->lines; i++)
 		if ((was ^ t->high) >> i & 1)

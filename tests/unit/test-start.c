@@ -489,58 +489,14 @@ static void test_restart(void **state)
 
 /* ---- every failure ------------------------------------------------------------------------------------- */
 
-/* Calls whose failure lkvm may take for "this host lacks it" and go on. */
-static bool optional(const char *name)
-{
-	static const char *const names[] = {"KVM_CHECK_EXTENSION", "KVM_HAS_DEVICE_ATTR",
-					    "KVM_CREATE_DEVICE",   "KVM_REGISTER_COALESCED_MMIO",
-					    "KVM_GET_TSC_KHZ",	   "KVM_IRQ_LINE"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (!strcmp(names[i], name))
-			return true;
-	return false;
-}
+/* What may fail here besides what may on every machine. */
+static const char *const optional[] = {"KVM_GET_TSC_KHZ", NULL};
 
 static void each_failure(const char *const *options, int err)
 {
-	struct outcome o;
-	u32 n, failed = 0;
-	int run;
+	const struct outcome_vm vm = {greet, ARRAY_SIZE(greet), session, optional, bed.fds};
 
-	fake_kvm_script(0, greet, ARRAY_SIZE(greet));
-	session(&o, options);
-	assert_int_equal(o.status, 7);
-	run = fake_kvm_first("KVM_RUN");
-	assert_true(run > 10);
-	assert_nothing_left();
-	for (n = 1; n <= (u32)run + 1; n++) {
-		struct fake_call c;
-		bool may;
-
-		fake_kvm_reset();
-		fake_kvm_script(0, greet, ARRAY_SIZE(greet));
-		fake_kvm_fail_nth(n, err);
-		session(&o, options);
-		c = fake_kvm_call(n - 1);
-		assert_true(c.injected);
-		may = optional(c.name);
-		if (o.status != 1 && !(may && o.status == 7)) {
-			print_error("call %u, %s(0x%" PRIx64 "), failed: status %d\n%s", n, c.name, c.arg,
-				    o.status, o.err);
-			fail();
-		}
-		if (o.status == 1) {
-			failed++;
-			/* One line; a vCPU that cannot run shows its registers behind it. */
-			if (outcome_lines(o.err) != 1 && strcmp(c.name, "KVM_RUN"))
-				print_error("call %u, %s(0x%" PRIx64 "), failed: %u lines\n%s", n, c.name,
-					    c.arg, outcome_lines(o.err), o.err);
-			assert_true(outcome_lines(o.err) == 1 || !strcmp(c.name, "KVM_RUN"));
-		}
-		assert_nothing_left();
-	}
-	assert_true(failed > 10);
+	outcome_each_failure(&vm, options, err);
 }
 
 static void test_each_failure(void **state)

@@ -296,55 +296,11 @@ static void test_sigterm_while_halted(void **state)
 
 /* ---- every failure ------------------------------------------------------------------------------------- */
 
-/* Calls whose failure lkvm may take for "this host lacks it" and go on. */
-static bool optional(const char *name)
-{
-	static const char *const names[] = {"KVM_CHECK_EXTENSION", "KVM_HAS_DEVICE_ATTR", "KVM_CREATE_DEVICE",
-					    "KVM_REGISTER_COALESCED_MMIO", "KVM_IRQ_LINE"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (!strcmp(names[i], name))
-			return true;
-	return false;
-}
-
 static void each_failure(const char *const *options, int err)
 {
-	struct outcome o;
-	u32 n, failed = 0;
-	int run;
+	const struct outcome_vm start = {greet, ARRAY_SIZE(greet), session, NULL, bed.fds};
 
-	fake_kvm_script(0, greet, ARRAY_SIZE(greet));
-	session(&o, options);
-	assert_int_equal(o.status, 7);
-	run = fake_kvm_first("KVM_RUN");
-	assert_true(run > 10);
-	session_nothing_left();
-	for (n = 1; n <= (u32)run + 1; n++) {
-		struct fake_call c;
-		bool may;
-
-		fake_kvm_reset();
-		fake_kvm_script(0, greet, ARRAY_SIZE(greet));
-		fake_kvm_fail_nth(n, err);
-		session(&o, options);
-		c = fake_kvm_call(n - 1);
-		assert_true(c.injected);
-		/* A second vCPU that fails races with what the first one does. */
-		may = optional(c.name) || (!strcmp(c.name, "KVM_RUN") && c.id);
-		if (o.status != 1 && !(may && o.status == 7))
-			fail_msg("call %u, %s(0x%" PRIx64 "), failed: status %d\n%s", n, c.name, c.arg,
-				 o.status, o.err);
-		if (o.status == 1) {
-			failed++;
-			/* One line; a vCPU that cannot run shows its registers behind it. */
-			if (outcome_lines(o.err) != 1 && strcmp(c.name, "KVM_RUN"))
-				fail_msg("call %u, %s(0x%" PRIx64 "), failed: %u lines\n%s", n, c.name, c.arg,
-					 outcome_lines(o.err), o.err);
-		}
-		session_nothing_left();
-	}
-	assert_true(failed > 10);
+	outcome_each_failure(&start, options, err);
 }
 
 static void test_each_failure_v3_its(void **state)
@@ -378,6 +334,7 @@ static void test_each_failure_v2(void **state)
 /* Without the device control API; caps are the test's from then on. */
 static void test_each_failure_legacy(void **state)
 {
+	const struct outcome_vm start = {0};
 	struct outcome o;
 	int run;
 
@@ -396,7 +353,7 @@ static void test_each_failure_legacy(void **state)
 		fake_kvm_fail_nth(n, EINVAL);
 		session(&o, NULL);
 		c = fake_kvm_call(n - 1);
-		if (o.status != 1 && !(optional(c.name) && o.status == 7))
+		if (o.status != 1 && !(outcome_may_fail(&start, &c) && o.status == 7))
 			fail_msg("call %u, %s(0x%" PRIx64 "): status %d\n%s", n, c.name, c.arg, o.status,
 				 o.err);
 		assert_true(o.status == 7 || outcome_lines(o.err) == 1);
