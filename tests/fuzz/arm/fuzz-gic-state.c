@@ -93,8 +93,7 @@ static void look(const struct target *t)
 	}
 }
 
-/* The fake never gives back bits of ICC_CTLR_EL1 that a write took away, where the kernel looks at its host.
- */
+/* As the kernel, the fake never gives back bits of ICC_CTLR_EL1 that a write took away. */
 static void host_bits(const struct target *t)
 {
 	for (u32 i = 0; i < t->fake->nr_vcpus; i++) {

@@ -14,9 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ITS_SIZE 0x20000u
-#define MAX_LPIS 32u
-#define VALID	 (1ull << 63)
+#define ITS_SIZE  0x20000u
+#define MAX_LPIS  32u
+#define MAX_LOOKS 0x4000u
+#define VALID	  (1ull << 63)
 
 #define GITS_CTLR    0x0000
 #define GITS_IIDR    0x0004
@@ -262,59 +263,93 @@ static int collection_cpu(struct fake_vm *vm, const struct its *its, u32 id)
 	return -EINVAL;
 }
 
-static int restore_device(struct fake_vm *vm, struct its *its, u32 device, u64 dte)
+/*
+ * A table that the guest has filled: entries from the first on, each of which says how far the next is.
+ * *looks is how many may still be read: the kernel goes on for as long as there is memory.
+ */
+struct scan {
+	struct fake_vm *vm;
+	struct its *its;
+	u32 device, bits; /* of the translation table at hand */
+	u64 itt;
+	u32 looks;
+};
+
+/* The distance to the next entry, 0 for the last, or -errno. */
+typedef int (*scan_fn)(struct scan *scan, u64 id, u64 entry);
+
+static int scan_table(struct scan *scan, u64 base, u64 entries, scan_fn fn)
 {
-	u64 itt = (dte >> 5 & 0xfffffffffffull) << 8, ite;
-	u32 bits = (u32)(dte & 31) + 1, event = 0, step;
+	u64 id = 0, entry;
 
-	do {
-		struct fake_lpi lpi = {.device = device, .event = event, .itt = itt, .bits = bits};
-		const u8 *byte;
-		int err = entry_get(vm, itt + event * 8ull, &ite), cpu;
+	while (id < entries) {
+		int next = scan->looks ? entry_get(scan->vm, base + id * 8, &entry) : -ENOMEM;
 
-		if (err)
-			return err;
-		step = ite ? (u32)(ite >> 48) : 1;
-		lpi.lpi = (u32)(ite >> 16);
-		lpi.collection = ite & 0xffff;
-		if (lpi.lpi) {
-			cpu = collection_cpu(vm, its, lpi.collection);
-			if (lpi.lpi < FAKE_LPI_MIN || cpu < 0)
-				return -EINVAL;
-			lpi.vcpu = (u32)cpu;
-			byte = pending_byte(vm, &lpi);
-			lpi.pending = byte && *byte >> (lpi.lpi % 8) & 1;
-			if (its->nr_lpis == MAX_LPIS)
-				abort();
-			its->lpi[its->nr_lpis++] = lpi;
-		}
-		event += step;
-	} while (step && event < 1u << bits);
+		if (next)
+			return next;
+		scan->looks--;
+		next = fn(scan, id, entry);
+		if (next <= 0)
+			return next;
+		id += (u64)next;
+	}
 	return 0;
+}
+
+static int restore_event(struct scan *scan, u64 event, u64 ite)
+{
+	struct fake_lpi lpi = {.device = scan->device,
+			       .event = (u32)event,
+			       .lpi = (u32)(ite >> 16),
+			       .collection = ite & 0xffff,
+			       .itt = scan->itt,
+			       .bits = scan->bits};
+	int next = (int)(ite >> 48), cpu;
+	const u8 *byte;
+
+	if (!lpi.lpi)
+		return 1;
+	if (lpi.lpi < FAKE_LPI_MIN || event + (u64)next >= 1ull << scan->bits)
+		return -EINVAL;
+	cpu = collection_cpu(scan->vm, scan->its, lpi.collection);
+	if (cpu < 0)
+		return -EINVAL;
+	if (scan->its->nr_lpis == MAX_LPIS)
+		return -ENOMEM;
+	lpi.vcpu = (u32)cpu;
+	byte = pending_byte(scan->vm, &lpi);
+	lpi.pending = byte && *byte >> (lpi.lpi % 8) & 1;
+	scan->its->lpi[scan->its->nr_lpis++] = lpi;
+	return next;
+}
+
+static int restore_device(struct scan *scan, u64 device, u64 dte)
+{
+	int err;
+
+	if (!(dte & VALID))
+		return 1;
+	scan->device = (u32)device;
+	scan->bits = (u32)(dte & 31) + 1;
+	scan->itt = (dte >> 5 & 0xfffffffffffull) << 8;
+	err = scan_table(scan, scan->itt, 1ull << scan->bits, restore_event);
+	return err ? err : (int)(dte >> 49 & 0x3fff);
 }
 
 static int restore_tables(struct fake_vm *vm, struct its *its)
 {
-	u64 devices = its->baser[DEVICES], dte;
-	u32 device = 0, step, max = (u32)(table_size(devices) / 8);
+	struct scan scan = {.vm = vm, .its = its, .looks = MAX_LOOKS};
+	u64 devices = its->baser[DEVICES];
+	int err;
 
 	if (its->nr_lpis)
 		return -EEXIST;
 	if (!(devices & VALID))
 		return 0;
-	do {
-		int err = entry_get(vm, table_base(devices) + device * 8ull, &dte);
-
-		step = dte & VALID ? dte >> 49 & 0x3fff : 1;
-		if (!err && (dte & VALID))
-			err = restore_device(vm, its, device, dte);
-		if (err) {
-			its->nr_lpis = 0;
-			return err;
-		}
-		device += step;
-	} while (step && device < max);
-	return 0;
+	err = scan_table(&scan, table_base(devices), table_size(devices) / 8, restore_device);
+	if (err)
+		its->nr_lpis = 0;
+	return err;
 }
 
 static void reset(struct its *its)
