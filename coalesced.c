@@ -23,7 +23,7 @@ struct coalesced {
 	u32 room;	      /* entries of the ring */
 	pthread_mutex_t lock; /* guards taking entries out */
 	_Atomic u32 zones;
-	bool pio; /* the kernel has KVM_CAP_COALESCED_PIO */
+	_Atomic int pio; /* 1: the kernel has KVM_CAP_COALESCED_PIO; 0: not; -1: not asked yet */
 	struct event_timer timer;
 };
 
@@ -64,7 +64,7 @@ int coalesced_init(struct kvm *kvm)
 	co->kvm = kvm;
 	co->ring = (void *)((u8 *)kvm->vcpu[0].run + page * page_size);
 	co->room = (u32)((page_size - sizeof(*co->ring)) / sizeof(co->ring->coalesced_mmio[0]));
-	co->pio = kvm_cap(kvm, KVM_CAP_COALESCED_PIO);
+	co->pio = -1;
 	pthread_mutex_init(&co->lock, NULL);
 	err = event_timer_init(&kvm->loop, &co->timer, on_timer, co);
 	if (err) {
@@ -89,13 +89,21 @@ void coalesced_destroy(struct kvm *kvm)
 	kvm->coalesced = NULL;
 }
 
+/* A kernel without the extension would take a port for an address. */
+static bool has_pio(struct coalesced *co)
+{
+	if (co->pio < 0)
+		co->pio = kvm_cap(co->kvm, KVM_CAP_COALESCED_PIO) > 0;
+	return co->pio;
+}
+
 int coalesced_add(struct kvm *kvm, enum bus_id bus, u64 addr, u32 len)
 {
 	struct kvm_coalesced_mmio_zone zone = {.addr = addr, .size = len, .pio = bus == BUS_PIO};
 	struct coalesced *co = kvm->coalesced;
 	int err;
 
-	if (!co || (bus == BUS_PIO && !co->pio))
+	if (!co || (bus == BUS_PIO && !has_pio(co)))
 		return -ENOTSUP;
 	err = kvm_ioctl(kvm->vm_fd, KVM_REGISTER_COALESCED_MMIO, &zone);
 	if (err < 0)

@@ -128,22 +128,21 @@ int kvm_attr_apply(const char *owner, int fd, const struct kvm_attr *table, size
 		const struct kvm_attr *a = &table[i];
 		const char *what = "set";
 		struct buf why = {0};
-		int ret = 1;
+		int ret, there;
 
 		if (!(a->flags & KVM_ATTR_APPLY))
 			continue;
-		if (a->flags & KVM_ATTR_OPTIONAL) {
-			what = "has";
-			ret = attr_there(fd, a);
-			if (ret == 0)
-				continue;
-		}
-		if (ret > 0) {
-			what = "set";
-			ret = attr_set_val(fd, a);
-		}
+		ret = attr_set_val(fd, a);
 		if (ret == 0)
 			continue;
+		/* Asked only now: what is there, and it nearly always is, takes one call. */
+		there = a->flags & KVM_ATTR_OPTIONAL ? attr_there(fd, a) : 1;
+		if (!there)
+			continue;
+		if (there < 0) {
+			what = "has";
+			ret = there;
+		}
 		kvm_attr_explain(&why, owner, what, a, ret);
 		log_error("%s", why.data ? (const char *)why.data : errno_name(ret));
 		buf_free(&why);

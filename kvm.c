@@ -30,7 +30,7 @@
 #define PANIC_GRACE_NS 2000000000ull
 
 static const struct kvm_cap core_caps[] = {
-	{KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY"},
+	/* Linux 4.11, which has whatever else the core takes for granted. */
 	{KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
 	{KVM_CAP_IRQFD, "KVM_CAP_IRQFD"},
 	{KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD"},
@@ -250,12 +250,11 @@ static void host_down(struct kvm *kvm)
 
 static int vm_up(struct kvm *kvm)
 {
-	unsigned long type = 0;
 	int err = -ENODEV;
 
 	for (u32 i = 0; machines[i] && err; i++) {
 		kvm->machine = machines[i];
-		err = machines[i]->probe(kvm->cfg, kvm->sys_fd, &type);
+		err = machines[i]->probe(kvm->cfg, kvm->sys_fd, &kvm->vm_type);
 	}
 	if (err) {
 		log_error("%s: this KVM can run none of lkvm's machines: %s", kvm->cfg->dev, strerror(-err));
@@ -263,7 +262,7 @@ static int vm_up(struct kvm *kvm)
 	}
 	/* KVM asks for EINTR to be tried again: creating a VM takes locks that a signal interrupts. */
 	do {
-		kvm->vm_fd = kvm_ioctl_val(kvm->sys_fd, KVM_CREATE_VM, type);
+		kvm->vm_fd = kvm_ioctl_val(kvm->sys_fd, KVM_CREATE_VM, kvm->vm_type);
 	} while (kvm->vm_fd == -EINTR);
 	if (kvm->vm_fd < 0) {
 		log_error("%s: KVM_CREATE_VM: %s", kvm->cfg->dev, strerror(-kvm->vm_fd));

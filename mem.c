@@ -155,34 +155,30 @@ static int open_backing(struct kvm *kvm, u64 size, u64 *align)
 	return 0;
 }
 
-/* Maps size bytes at a multiple of align, so that the host can back the guest with huge pages. NULL and
- * errno. */
-static void *map_aligned(u64 size, u64 align, int fd, bool reserve)
+/*
+ * Maps size bytes at a multiple of align, so that the host can back the guest with huge pages. Anonymous
+ * memory is one mapping with what lies before and behind it, which nobody touches: to cut it off would take
+ * more calls. -errno.
+ */
+static int map_aligned(struct guest_mem *mem, u64 size, u64 align, bool reserve)
 {
-	int flags = (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED) | (reserve ? 0 : MAP_NORESERVE);
-	u8 *area, *base;
+	const int anonymous = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 	u64 room;
+	u8 *area;
 
-	if (add_overflow(size, align, &room)) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	area = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (add_overflow(size, align, &room))
+		return -ENOMEM;
+	area = mmap(NULL, room, mem->fd < 0 ? PROT_READ | PROT_WRITE : PROT_NONE, anonymous, -1, 0);
 	if (area == MAP_FAILED)
-		return NULL;
-	base = (u8 *)align_up((uintptr_t)area, align);
-	if (mmap(base, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0) == MAP_FAILED) {
-		int err = errno;
-
-		munmap(area, room);
-		errno = err;
-		return NULL;
-	}
-	if (base > area)
-		munmap(area, (size_t)(base - area));
-	if (base + size < area + room)
-		munmap(base + size, (size_t)(area + room - (base + size)));
-	return base;
+		return -errno;
+	mem->map = area;
+	mem->map_size = room;
+	mem->base = (u8 *)align_up((uintptr_t)area, align);
+	if (mem->fd >= 0 &&
+	    mmap(mem->base, size, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_FIXED | (reserve ? 0 : MAP_NORESERVE), mem->fd, 0) == MAP_FAILED)
+		return -errno;
+	return 0;
 }
 
 int mem_create(struct kvm *kvm)
@@ -200,9 +196,8 @@ int mem_create(struct kvm *kvm)
 	if (err)
 		return err;
 	/* Huge pages are reserved now: one that is missing when the guest touches it would be a SIGBUS. */
-	mem->base = map_aligned(size, align, mem->fd, kvm->cfg->hugetlbfs != NULL);
-	if (!mem->base) {
-		err = -errno;
+	err = map_aligned(mem, size, align, kvm->cfg->hugetlbfs != NULL);
+	if (err) {
 		if (kvm->cfg->hugetlbfs && err == -ENOMEM) {
 			log_error("--hugetlbfs %s: too few free pages for %llu MiB (see vm.nr_hugepages)",
 				  kvm->cfg->hugetlbfs, (unsigned long long)(size >> 20));
@@ -212,7 +207,6 @@ int mem_create(struct kvm *kvm)
 			  (unsigned long long)(size >> 20), strerror(-err));
 		return err;
 	}
-	mem->map_size = size;
 	for (u32 i = 0; i < mem->nr_banks && !err; i++) {
 		struct mem_bank *bank = &mem->bank[i];
 
@@ -230,8 +224,8 @@ void mem_destroy(struct kvm *kvm)
 {
 	struct guest_mem *mem = &kvm->mem;
 
-	if (mem->base)
-		munmap(mem->base, mem->map_size);
+	if (mem->map)
+		munmap(mem->map, mem->map_size);
 	if (mem->fd >= 0)
 		close(mem->fd);
 	memset(mem, 0, sizeof(*mem));

@@ -308,13 +308,9 @@ static void *vcpu_main(void *arg)
 	struct vcpu *vcpu = arg;
 	struct pause *pause = &vcpu->kvm->pause;
 	char name[16];
-	sigset_t kick;
 
 	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
 	prctl(PR_SET_NAME, name);
-	sigemptyset(&kick);
-	sigaddset(&kick, SIG_KICK);
-	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
 	set_live(vcpu, true);
 	run_loop(vcpu);
 	set_live(vcpu, false);
@@ -401,7 +397,8 @@ static int vcpu_open(struct kvm *kvm, u32 index)
 int vcpus_create(struct kvm *kvm)
 {
 	u64 want = kvm->cfg->cpus;
-	int max = kvm_cap(kvm, KVM_CAP_MAX_VCPUS), err = 0;
+	/* Any KVM takes one. */
+	int max = want > 1 ? kvm_cap(kvm, KVM_CAP_MAX_VCPUS) : 1, err = 0;
 	int size = kvm_ioctl(kvm->sys_fd, KVM_GET_VCPU_MMAP_SIZE, NULL);
 
 	if (size < (int)sizeof(struct kvm_run)) {
@@ -490,8 +487,9 @@ int vcpus_start(struct kvm *kvm)
 	err = thread_attr(kvm, &attr);
 	sigemptyset(&kick.sa_mask);
 	sigaction(SIG_KICK, &kick, NULL);
-	/* The threads start with everything blocked: signals are the main thread's, the kick apart. */
+	/* The threads start with everything blocked but the kick: other signals are the main thread's. */
 	sigfillset(&all);
+	sigdelset(&all, SIG_KICK);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	for (u32 i = 0; i < kvm->nr_vcpus && !err; i++) {
 		struct vcpu *vcpu = &kvm->vcpu[i];

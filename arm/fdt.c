@@ -28,9 +28,11 @@
 static int describe_chosen(struct kvm *kvm, struct fdt *fdt)
 {
 	const struct arm_machine *m = arm_of(kvm);
-	u8 seed[RNG_SEED_BYTES];
+	struct {
+		u64 kaslr;
+		u8 rng[RNG_SEED_BYTES];
+	} seed;
 	char path[32];
-	u64 kaslr;
 	char *cmdline;
 	int err = boot_cmdline(kvm, kvm->cfg->aarch32 ? CMDLINE_MAX_32 : CMDLINE_MAX, &cmdline);
 
@@ -46,10 +48,10 @@ static int describe_chosen(struct kvm *kvm, struct fdt *fdt)
 		dt_u64(fdt, "linux,initrd-end", m->initrd + m->initrd_size);
 	}
 	/* Linux erases both as soon as it has read them. Without entropy the guest does as it can. */
-	if (getrandom(&kaslr, sizeof(kaslr), 0) == sizeof(kaslr))
-		dt_u64(fdt, "kaslr-seed", kaslr);
-	if (getrandom(seed, sizeof(seed), 0) == sizeof(seed))
-		dt_bytes(fdt, "rng-seed", seed, sizeof(seed));
+	if (getrandom(&seed, sizeof(seed), 0) == sizeof(seed)) {
+		dt_u64(fdt, "kaslr-seed", seed.kaslr);
+		dt_bytes(fdt, "rng-seed", seed.rng, sizeof(seed.rng));
+	}
 	dt_end(fdt);
 	return 0;
 }

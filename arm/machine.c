@@ -115,10 +115,9 @@ static const struct virtio_mmio_window arm_virtio_mmio = {.base = ARM_VIRTIO_MMI
 							  .line = ARM_IRQ_VIRTIO,
 							  .nr_lines = ARM_VIRTIO_MMIO_MAX};
 
+/* What every KVM of arm64 has that the core's own demands let through. An irqchip is found, or not, by
+ * itself. */
 static const struct kvm_cap arm_caps[] = {
-	{KVM_CAP_ONE_REG, "KVM_CAP_ONE_REG"},
-	{KVM_CAP_ARM_PSCI_0_2, "KVM_CAP_ARM_PSCI_0_2"},
-	{KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP"},
 	{0, NULL},
 };
 
@@ -166,26 +165,23 @@ static u32 bits_for(u64 end)
 }
 
 /* As wide as the guest's RAM asks for, and no less than what KVM gives by itself, as far as the host goes. */
-static u32 ipa_bits(const struct vm_config *cfg, int sys_fd, bool *settable)
-{
-	int host = kvm_ioctl_val(sys_fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_VM_IPA_SIZE);
-	u32 want = bits_for(ARM_RAM + cfg->mem_size);
-
-	*settable = host > 0;
-	if (host <= 0)
-		return IPA_DEFAULT;
-	if (want < IPA_DEFAULT)
-		want = IPA_DEFAULT;
-	return (u32)min_u64(want, min_u64((u64)host, IPA_MAX));
-}
-
 static int arm_probe(const struct vm_config *cfg, int sys_fd, unsigned long *vm_type)
 {
-	bool settable;
-	u32 bits = ipa_bits(cfg, sys_fd, &settable);
+	int host = kvm_ioctl_val(sys_fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_VM_IPA_SIZE);
+	u64 want = max_u64(bits_for(ARM_RAM + cfg->mem_size), IPA_DEFAULT);
 
-	*vm_type = settable ? KVM_VM_TYPE_ARM_IPA_SIZE(bits) : 0;
+	*vm_type = 0;
+	if (host > 0)
+		*vm_type = KVM_VM_TYPE_ARM_IPA_SIZE(min_u64(want, min_u64((u64)host, IPA_MAX)));
 	return 0;
+}
+
+/* 0 in the type is the default. */
+static u32 ipa_bits(const struct kvm *kvm)
+{
+	u32 bits = kvm->vm_type & KVM_VM_TYPE_ARM_IPA_SIZE_MASK;
+
+	return bits ? bits : IPA_DEFAULT;
 }
 
 static int arm_mem_layout(struct kvm *kvm)
@@ -223,8 +219,11 @@ static int add_pvtime(struct kvm *kvm)
 
 static int enable(struct kvm *kvm, u32 cap, const char *name)
 {
-	int err = kvm_cap(kvm, cap) ? kvm_enable_cap(kvm, cap, 0, 0) : 0;
+	int err = kvm_enable_cap(kvm, cap, 0, 0);
 
+	/* Asked only now: most hosts have it, or do not, and that is one call. */
+	if (err && !kvm_cap(kvm, cap))
+		return 0;
 	if (err)
 		log_error("KVM_ENABLE_CAP of %s: %s", name, strerror(-err));
 	return err;
@@ -243,7 +242,6 @@ static bool can_tag(const struct vm_config *cfg)
 static int arm_vm_init(struct kvm *kvm)
 {
 	struct arm_machine *m;
-	bool settable;
 	int err;
 
 	m = kvm->arch = calloc(1, sizeof(*m));
@@ -251,11 +249,11 @@ static int arm_vm_init(struct kvm *kvm)
 		log_error("out of memory");
 		return -ENOMEM;
 	}
-	m->ipa_bits = ipa_bits(kvm->cfg, kvm->sys_fd, &settable);
+	m->ipa_bits = ipa_bits(kvm);
 	err = enable(kvm, KVM_CAP_ARM_NISV_TO_USER, "KVM_CAP_ARM_NISV_TO_USER");
 	if (!err)
 		err = enable(kvm, KVM_CAP_ARM_SYSTEM_SUSPEND, "KVM_CAP_ARM_SYSTEM_SUSPEND");
-	if (!err && can_tag(kvm->cfg))
+	if (!err && can_tag(kvm->cfg) && kvm_cap(kvm, KVM_CAP_ARM_MTE))
 		err = enable(kvm, KVM_CAP_ARM_MTE, "KVM_CAP_ARM_MTE (see --disable-mte)");
 	return err ? err : add_pvtime(kvm);
 }

@@ -11,9 +11,8 @@
 #include <lkvm/config.h>
 #include <string.h>
 
-/* PSTATE as PSCI and the boot protocol want it: the mode, interrupts masked. */
-#define PSTATE_EL1H  0x5ull
-#define PSTATE_DAIF  0x3c0ull
+/* PSTATE of a 32-bit kernel that starts: the mode, interrupts masked, and Thumb code where the entry says so.
+ */
 #define PSTATE32_SVC 0x13ull
 #define PSTATE32_AIF 0x1c0ull
 #define PSTATE32_T   0x20ull
@@ -212,42 +211,32 @@ int arm_vcpu_scratch(int vm_fd, int vcpu_fd)
 
 /* ---- the start ------------------------------------------------------------------------------------ */
 
-static int set_core(struct vcpu *vcpu, u64 pc, u64 x0, bool thumb)
+static int set_core(struct vcpu *vcpu, u64 number, u64 value, const char *name)
 {
-	bool aarch32 = vcpu->kvm->cfg->aarch32;
-	u64 pstate =
-		aarch32 ? PSTATE32_SVC | PSTATE32_AIF | (thumb ? PSTATE32_T : 0) : PSTATE_EL1H | PSTATE_DAIF;
-	int err = arm_set_reg(vcpu->fd, CORE_REG(pstate), &pstate);
+	int err = arm_set_reg(vcpu->fd, number, &value);
 
-	if (!err)
-		err = arm_set_reg(vcpu->fd, CORE_REG(pc), &pc);
-	if (!err)
-		err = arm_set_reg(vcpu->fd, CORE_REG(regs[0]), &x0);
 	if (err)
-		log_error("vcpu %u: cannot set its registers: %s", vcpu->index, strerror(-err));
+		log_error("vcpu %u: cannot set %s: %s", vcpu->index, name, strerror(-err));
 	return err;
 }
 
-/* Linux's booting.rst: x0 the device tree, x1 to x3 zero; its 32-bit Booting: r0 zero, r1 no machine, r2 it.
+#define SET_CORE(vcpu, field, value) set_core(vcpu, CORE_REG(field), value, #field)
+
+/*
+ * Linux's booting.rst: x0 the device tree, x1 to x3 zero; its 32-bit Booting: r0 zero, r1 no machine, r2 it.
+ * KVM_ARM_VCPU_INIT has left all others zero, and PSTATE with the mode of a kernel and interrupts masked.
  */
 static int set_arguments(struct vcpu *vcpu)
 {
 	const struct arm_machine *m = arm_of(vcpu->kvm);
-	u64 args[4] = {m->dtb};
-	int err;
+	int err = SET_CORE(vcpu, pc, m->entry);
 
-	if (vcpu->kvm->cfg->aarch32) {
-		args[0] = 0;
-		args[1] = 0xffffffff;
-		args[2] = m->dtb;
-	}
-	err = set_core(vcpu, m->entry, args[0], false);
-	for (u32 i = 1; i < ARRAY_SIZE(args) && !err; i++) {
-		err = arm_set_reg(vcpu->fd, CORE_REG(regs[0]) + 2 * i, &args[i]);
-		if (err)
-			log_error("vcpu %u: cannot set x%u: %s", vcpu->index, i, strerror(-err));
-	}
-	return err;
+	if (err)
+		return err;
+	if (!vcpu->kvm->cfg->aarch32)
+		return SET_CORE(vcpu, regs[0], m->dtb);
+	err = SET_CORE(vcpu, regs[1], 0xffffffff);
+	return err ? err : SET_CORE(vcpu, regs[2], m->dtb);
 }
 
 int arm_vcpu_reset(struct vcpu *vcpu)
@@ -310,7 +299,11 @@ static int system_wakeup(struct vcpu *vcpu)
 		/* With the features it was made with, POWER_OFF among them, or older kernels refuse. */
 		err = vcpu_init_ioctl(vcpu, vcpu->index);
 	if (!err)
-		err = set_core(vcpu, entry & ~(u64)thumb, context, thumb);
+		err = SET_CORE(vcpu, pc, entry & ~(u64)thumb);
+	if (!err)
+		err = SET_CORE(vcpu, regs[0], context);
+	if (!err && thumb)
+		err = SET_CORE(vcpu, pstate, PSTATE32_SVC | PSTATE32_AIF | PSTATE32_T);
 	return err ? err : set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 }
 

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_ROOM 4096
+#define FIRST_ROOM 8192
 
 /* libfdt's error as ours. */
 static int dt_errno(int ret)
@@ -66,7 +66,8 @@ void dt_init(struct fdt *fdt, const struct kvm *kvm, size_t max)
 		fdt->err = -ENOMEM;
 		return;
 	}
-	dt_do(fdt, fdt_create(fdt->blob, (int)fdt->room));
+	/* To look for each property's name among those before would take most of the time. */
+	dt_do(fdt, fdt_create_with_flags(fdt->blob, (int)fdt->room, FDT_CREATE_FLAG_NO_NAME_DEDUP));
 	dt_do(fdt, fdt_finish_reservemap(fdt->blob));
 	dt_begin(fdt, "%s", "");
 }

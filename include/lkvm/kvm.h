@@ -55,8 +55,9 @@ struct kvm {
 	const struct log *log; /* &cfg->log */
 	void *arch;	       /* the machine's own */
 
-	int sys_fd, vm_fd; /* -1 when closed */
-	u32 run_size;	   /* bytes of a vCPU's kvm_run mapping */
+	int sys_fd, vm_fd;     /* -1 when closed */
+	unsigned long vm_type; /* of KVM_CREATE_VM, as machine->probe() has it */
+	u32 run_size;	       /* bytes of a vCPU's kvm_run mapping */
 	struct guest_mem mem;
 	u32 nr_slots;
 	struct irqchip irqchip;

@@ -28,7 +28,8 @@ struct mem_bank {
 struct guest_mem {
 	struct mem_bank bank[MEM_MAX_BANKS]; /* ascending gpa */
 	u32 nr_banks;
-	void *base;   /* the one host mapping that all RAM banks are parts of */
+	void *base;   /* where RAM begins, which all RAM banks are parts of */
+	void *map;    /* the host mapping that it lies in */
 	u64 map_size; /* bytes of that mapping */
 	int fd;	      /* behind it, for shared memory and hugetlbfs; else -1 */
 };

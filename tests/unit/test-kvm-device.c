@@ -390,14 +390,14 @@ static void test_apply(void **state)
 	assert_int_equal(toy->a, 0xffffffff);
 	assert_true(toy->b == 1ull << 33);
 	assert_int_equal(toy->commands, 1);
-	/* In order, has before an optional set, and what has no APPLY is left alone. */
+	/* In order, asking after an optional one only where it could not be set; what has no APPLY is left
+	 * alone.
+	 */
 	n = fake_kvm_nr_calls() - calls;
 	assert_int_equal(n, 5);
-	assert_string_equal(fake_kvm_call(calls).name, "KVM_HAS_DEVICE_ATTR");
-	assert_string_equal(fake_kvm_call(calls + 1).name, "KVM_SET_DEVICE_ATTR");
-	assert_string_equal(fake_kvm_call(calls + 2).name, "KVM_HAS_DEVICE_ATTR");
-	assert_string_equal(fake_kvm_call(calls + 3).name, "KVM_SET_DEVICE_ATTR");
-	assert_string_equal(fake_kvm_call(calls + 4).name, "KVM_SET_DEVICE_ATTR");
+	for (u32 i = 0; i < n; i++)
+		assert_string_equal(fake_kvm_call(calls + i).name,
+				    i == 1 ? "KVM_HAS_DEVICE_ATTR" : "KVM_SET_DEVICE_ATTR");
 }
 
 static int apply_busy(struct bed *bed)
@@ -478,13 +478,15 @@ static void test_apply_each_failure(void **state)
 	int ret;
 
 	assert_true(create_toy(bed) >= 0);
-	for (u32 n = 1; n <= 5; n++) {
+	/* The first is to set what is not there: it fails anyhow. */
+	for (u32 n = 2; n <= 5; n++) {
 		calls = fake_kvm_nr_calls();
 		toy_of(fake_kvm_vm(0))->b = 0;
 		fake_kvm_fail_nth(n, EFAULT);
 		stderr_of(apply_good, bed, &ret);
 		assert_int_equal(ret, -EFAULT);
-		assert_int_equal(fake_kvm_nr_calls() - calls, n);
+		/* The fourth sets an optional one, which is there as the fifth says. */
+		assert_int_equal(fake_kvm_nr_calls() - calls, n == 4 ? 5 : n);
 	}
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
  * The floor under lkvm's figures on arm64, as ../floor.c is on x86: makes the same kernel objects as a VM of
- * lkvm's (VM, 256 MiB of memory, GICv3 with its ITS, or the GICv2 where the host has but that, one vCPU) in
- * the best order, loads an Image to the beginning of RAM, and runs it with no device at all: every read gives
- * 0, and the image ends by a write to the page of the exit code. On the first exit a byte goes to stderr, as
- * lkvm's boot timer has it. Not a VMM: errors end it with a number.
+ * lkvm's (VM, 256 MiB of memory, GICv3 with its ITS, or the GICv2 where the host has but that, one vCPU, the
+ * page of its stolen time) in the best order, loads an Image to the beginning of RAM, and runs it with no
+ * device at all: every read gives 0, and the image ends by a write to the page of the exit code. On the first
+ * exit a byte goes to stderr, as lkvm's boot timer has it. Not a VMM: errors end it with a number.
  */
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -15,11 +15,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define RAM	  0x80000000ul
-#define RAM_SIZE  (256ul << 20)
-#define HUGE	  (2ul << 20)
-#define EXIT_PAGE 0x01030000ul
-#define NR_IRQS	  256
+#define RAM	    0x80000000ul
+#define RAM_SIZE    (256ul << 20)
+#define HUGE	    (2ul << 20)
+#define EXIT_PAGE   0x01030000ul
+#define STOLEN	    0x01070000ul
+#define STOLEN_SIZE 0x10000ul
+#define NR_IRQS	    256
 
 static int must(int got, int status)
 {
@@ -46,12 +48,12 @@ int main(int argc, char **argv)
 {
 	const uint64_t dist = 0x08000000, cpu = 0x08010000, redist = 0x080a0000, its_base = 0x08080000;
 	const uint32_t nr_irqs = NR_IRQS;
-	const uint64_t pc = RAM;
+	const uint64_t pc = RAM, stolen_at = STOLEN;
 	struct kvm_one_reg reg = {.id = KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE |
 					KVM_REG_ARM_CORE_REG(regs.pc),
 				  .addr = (uintptr_t)&pc};
 	struct kvm_vcpu_init init;
-	int kvm, vm, vcpu, image, gic, its = -1, first = 1;
+	int kvm, vm, vcpu, image, gic, its = -1, first = 1, has_stolen = 0;
 	struct kvm_run *run;
 	uint8_t *ram;
 
@@ -67,6 +69,17 @@ int main(int argc, char **argv)
 	struct kvm_userspace_memory_region slot = {
 		.guest_phys_addr = RAM, .memory_size = RAM_SIZE, .userspace_addr = (uintptr_t)ram};
 	must(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &slot), 105);
+	if (ioctl(vm, KVM_CHECK_EXTENSION, KVM_CAP_STEAL_TIME) > 0) {
+		struct kvm_userspace_memory_region stolen = {
+			.slot = 1,
+			.guest_phys_addr = STOLEN,
+			.memory_size = STOLEN_SIZE,
+			.userspace_addr = (uintptr_t)mmap(NULL, STOLEN_SIZE, PROT_READ | PROT_WRITE,
+							  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)};
+
+		must(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &stolen), 123);
+		has_stolen = 1;
+	}
 	gic = device(vm, KVM_DEV_TYPE_ARM_VGIC_V3);
 	if (gic >= 0) {
 		attr(gic, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_DIST, &dist, 106);
@@ -91,6 +104,8 @@ int main(int argc, char **argv)
 	attr(gic, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL, 116);
 	if (its >= 0)
 		attr(its, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL, 117);
+	if (has_stolen)
+		attr(vcpu, KVM_ARM_VCPU_PVTIME_CTRL, KVM_ARM_VCPU_PVTIME_IPA, &stolen_at, 124);
 	must((int)read(image, ram, 0x10000), 118);
 	must(ioctl(vcpu, KVM_SET_ONE_REG, &reg), 119);
 	for (;;) {

@@ -110,7 +110,7 @@ static void add(struct fake_arm_vcpu *cpu, u64 id, u64 value, bool fixed)
 	cpu->value_bytes = at + bytes;
 }
 
-static void add_core(struct fake_arm_vcpu *cpu, bool sve)
+static void add_core(struct fake_arm_vcpu *cpu, u64 pstate, bool sve)
 {
 	u32 step;
 
@@ -118,7 +118,7 @@ static void add_core(struct fake_arm_vcpu *cpu, bool sve)
 		add(cpu, CORE_U64(regs.regs[0]) + 2 * i, 0, false);
 	add(cpu, CORE_U64(regs.sp), 0, false);
 	add(cpu, CORE_U64(regs.pc), 0, false);
-	add(cpu, CORE_U64(regs.pstate), FAKE_PSTATE_EL1H, false);
+	add(cpu, CORE_U64(regs.pstate), pstate, false);
 	add(cpu, CORE_U64(sp_el1), 0, false);
 	add(cpu, CORE_U64(elr_el1), 0, false);
 	for (u32 i = 0; i < KVM_NR_SPSR; i++)
@@ -150,7 +150,8 @@ static void build(struct fake_vcpu *vcpu)
 	struct fake_arm_vcpu *cpu = fake_arm_cpu(vcpu);
 	bool sve = fake_arm_feature(vcpu, KVM_ARM_VCPU_SVE);
 
-	add_core(cpu, sve);
+	add_core(cpu, fake_arm_feature(vcpu, KVM_ARM_VCPU_EL1_32BIT) ? FAKE_PSTATE_SVC : FAKE_PSTATE_EL1H,
+		 sve);
 	if (sve)
 		add_sve(cpu);
 	add(cpu, FW_PSCI, fake_arm_feature(vcpu, KVM_ARM_VCPU_PSCI_0_2) ? 0x10001 : 1, false);

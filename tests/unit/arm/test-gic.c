@@ -536,8 +536,11 @@ static void test_no_regions(void **state)
 /* A kernel older than INIT of a GICv2. */
 static void test_v2_without_init(void **state)
 {
-	fake_kvm_fail_arg(KVM_HAS_DEVICE_ATTR,
-			  FAKE_ATTR(KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT), ENXIO);
+	static const unsigned long calls[] = {KVM_HAS_DEVICE_ATTR, KVM_SET_DEVICE_ATTR};
+
+	for (u32 i = 0; i < ARRAY_SIZE(calls); i++)
+		fake_kvm_fail_arg(calls[i], FAKE_ATTR(KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT),
+				  ENXIO);
 	assert_int_equal(up_with("gicv2", "2", "boot"), 0);
 	assert_false(arm_fake_gic()->initialized);
 	assert_runs(2);
