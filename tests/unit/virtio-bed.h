@@ -56,7 +56,10 @@ __unused static void bed_up(const struct device_ops *ops, const char *step, cons
 	assert_int_equal(vm_up("/proc/self/exe", BED_RAM, step, argv), 0);
 	bed.vdev = virtio_of(device_find(&vm.kvm, ops, 0));
 	bed.base = vm.kvm.machine->virtio_mmio->base;
-	bed.ram = vm.kvm.mem.bank[0].gpa;
+	/* Not a bank of the machine's own, which on arm64 comes first. */
+	for (u32 i = vm.kvm.mem.nr_banks; i-- > 0;)
+		if (!vm.kvm.mem.bank[i].foreign)
+			bed.ram = vm.kvm.mem.bank[i].gpa;
 	assert_ptr_equal(bed.vdev->dev.ops, ops);
 }
 
