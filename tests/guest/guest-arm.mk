@@ -19,7 +19,9 @@ GUEST_FLAT := boot hello
 
 GUEST_C := $(wildcard tests/guest/arm/payload/*.c)
 GUEST_RT := $(filter-out start,$(basename $(notdir $(wildcard tests/guest/arm/rt/*.[cS]))))
-GUEST_RT_OBJ := $(GUEST)/common.o $(GUEST_RT:%=$(GUEST)/rt/%.o)
+# Of tests/guest itself.
+GUEST_SHARED := common virtio virtio-bad virtio-types
+GUEST_RT_OBJ := $(GUEST_SHARED:%=$(GUEST)/%.o) $(GUEST_RT:%=$(GUEST)/rt/%.o)
 PAYLOADS := $(GUEST_C:tests/guest/arm/payload/%.c=$(GUEST)/%.img) $(GUEST_FLAT:%=$(GUEST)/%.flat)
 
 .PHONY: guest-payloads
@@ -34,7 +36,7 @@ $(GUEST)/%.o: tests/guest/arm/%.c tests/guest/guest-arm.mk
 	$(call guest-compile)
 $(GUEST)/%.o: tests/guest/arm/%.S tests/guest/guest-arm.mk
 	$(call guest-compile)
-$(GUEST)/common.o: tests/guest/common.c tests/guest/guest-arm.mk
+$(GUEST_SHARED:%=$(GUEST)/%.o): $(GUEST)/%.o: tests/guest/%.c tests/guest/guest-arm.mk
 	$(call guest-compile)
 $(GUEST)/rt/start-flat.o: tests/guest/arm/rt/start.S tests/guest/guest-arm.mk
 	$(call guest-compile,-DFLAT)
