@@ -39,7 +39,7 @@ static bool is_available(const struct virtqueue *vq)
 }
 
 /* Every entry of an indirect table is one of the buffer's; of its flags only WRITE counts (2.8.7). */
-static int packed_indirect(struct virtqueue *vq, struct vq_chain *chain, u64 addr, u32 len)
+static inline int packed_indirect(struct virtqueue *vq, struct vq_chain *chain, u64 addr, u32 len)
 {
 	struct walk w = walk_begin(vq, chain);
 	const void *table = indirect_table(vq, addr, len);
@@ -66,7 +66,7 @@ static inline int packed_walk(struct virtqueue *vq, struct vq_chain *chain, u16 
 		pos = pos + 1 == size ? 0 : pos + 1;
 		*id = d.id;
 		*slots = (u16)n;
-		if (unlikely(d.flags & VRING_DESC_F_INDIRECT))
+		if (d.flags & VRING_DESC_F_INDIRECT)
 			return n > 1 || d.flags & VRING_DESC_F_NEXT
 				       ? -EPROTO
 				       : packed_indirect(vq, chain, d.addr, d.len);

@@ -27,13 +27,6 @@ int walk_slow(struct virtqueue *vq, u64 addr, u32 len, struct iovec *iov, int ro
 	return n;
 }
 
-const void *indirect_table(const struct virtqueue *vq, u64 addr, u32 len)
-{
-	if (!vq->indirect || !len || len % sizeof(struct vring_desc) || TABLE_ENTRIES(len) > vq->size_max)
-		return NULL;
-	return guest_ptr(vq->mem, addr, len);
-}
-
 static u64 area_size(const struct virtqueue *vq, u32 area)
 {
 	const u64 split[] = {16ull * vq->size, 6 + 2ull * vq->size, 6 + 8ull * vq->size};

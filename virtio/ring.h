@@ -140,9 +140,19 @@ static inline __attribute__((always_inline)) int walk_end(struct walk w, struct 
 	return 0;
 }
 
-/* The host address of an indirect table of len bytes; NULL when it is not to be had. */
-const void *indirect_table(const struct virtqueue *vq, u64 addr, u32 len);
 #define TABLE_ENTRIES(len) ((len) / (u32)sizeof(struct vring_desc))
+
+/* The host address of an indirect table of len bytes; NULL when it is not to be had. */
+static inline const void *indirect_table(const struct virtqueue *vq, u64 addr, u32 len)
+{
+	u64 offset = addr - vq->bank_gpa;
+
+	if (!vq->indirect || !len || len % sizeof(struct vring_desc) || TABLE_ENTRIES(len) > vq->size_max)
+		return NULL;
+	if (likely(offset < vq->bank_size && len <= vq->bank_size - offset))
+		return vq->bank_hva + offset;
+	return guest_ptr(vq->mem, addr, len);
+}
 
 /* The event asked for lies in (old, now], as all three count modulo 2^16 (2.7.7.2). */
 static inline bool ring_crosses(u16 event, u16 now, u16 old)

@@ -44,7 +44,7 @@ static inline int split_walk(struct virtqueue *vq, struct vq_chain *chain, u32 h
 			return -EPROTO;
 		d = split_desc(table, i);
 		i = d.next;
-		if (unlikely(d.flags & VRING_DESC_F_INDIRECT)) {
+		if (d.flags & VRING_DESC_F_INDIRECT) {
 			if (table != vq->desc || d.flags & VRING_DESC_F_NEXT)
 				return -EPROTO;
 			table = indirect_table(vq, d.addr, d.len);

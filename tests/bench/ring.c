@@ -61,77 +61,106 @@ struct by_hand {
 	u16 at, wrap;
 };
 
-static bool piece(const struct by_hand *h, u64 gpa, u32 len, struct iovec *iov)
+static u8 *memory(const struct by_hand *h, u64 gpa, u32 len)
 {
-	if (gpa < RD_GPA || gpa - RD_GPA > RD_BANK_SIZE || len > RD_BANK_SIZE - (gpa - RD_GPA))
+	u64 off = gpa - RD_GPA;
+
+	return off < RD_BANK_SIZE && len <= RD_BANK_SIZE - off ? h->base + off : NULL;
+}
+
+struct pieces {
+	struct iovec iov[ROOM];
+	u32 n, out, out_len, in_len;
+};
+
+static bool piece(const struct by_hand *h, struct pieces *p, u64 gpa, u32 len, bool in)
+{
+	u8 *hva = memory(h, gpa, len);
+
+	if (!hva || p->n == ROOM || (!in && p->in_len))
 		return false;
-	iov->iov_base = h->base + (gpa - RD_GPA);
-	iov->iov_len = len;
+	p->iov[p->n++] = (struct iovec){.iov_base = hva, .iov_len = len};
+	if (in) {
+		p->in_len += len;
+	} else {
+		p->out_len += len;
+		p->out = p->n;
+	}
 	return true;
 }
 
 static void split_batch(struct by_hand *h)
 {
-	u16 ready = __atomic_load_n(&h->avail[1], __ATOMIC_ACQUIRE);
-	struct iovec iov[ROOM];
+	u16 ready = __atomic_load_n(&h->avail[1], __ATOMIC_ACQUIRE), old = h->at;
 
 	while (h->at != ready) {
 		u16 head = h->avail[2 + h->at % SIZE], i = head;
-		u32 *element = (u32 *)(void *)(h->used + 2) + 2 * (h->at % SIZE), n = 0, in = 0, out = 0;
+		u32 *element = (u32 *)(void *)(h->used + 2) + 2 * (h->at % SIZE), max = SIZE;
+		const struct vring_desc *table = h->desc;
+		struct pieces p;
 
+		p.n = p.out = p.out_len = p.in_len = 0;
 		for (;;) {
 			struct vring_desc d;
 
-			if (i >= SIZE || n == ROOM)
+			if (i >= max)
 				return;
-			d = h->desc[i];
-			if (d.flags & VRING_DESC_F_INDIRECT || !piece(h, d.addr, d.len, &iov[n++]))
+			d = table[i];
+			if (d.flags & VRING_DESC_F_INDIRECT) {
+				if (table != h->desc || d.len % 16)
+					return;
+				table = (void *)memory(h, d.addr, d.len);
+				if (!table)
+					return;
+				max = d.len / 16;
+				i = 0;
+				continue;
+			}
+			if (!piece(h, &p, d.addr, d.len, d.flags & VRING_DESC_F_WRITE))
 				return;
-			if (d.flags & VRING_DESC_F_WRITE)
-				in += d.len;
-			else if (in)
-				return;
-			else
-				out = n;
 			if (!(d.flags & VRING_DESC_F_NEXT))
 				break;
 			i = d.next;
 		}
-		device_does(iov, out, n);
+		device_does(p.iov, p.out, p.n);
 		element[0] = head;
-		element[1] = in;
+		element[1] = p.in_len;
 		h->at++;
 	}
 	__atomic_store_n(&h->used[1], h->at, __ATOMIC_RELEASE);
 	__sync_synchronize();
-	if (!(h->avail[0] & VRING_AVAIL_F_NO_INTERRUPT))
+	if ((u16)(h->at - h->avail[2 + SIZE] - 1) < (u16)(h->at - old))
 		device_interrupts();
 }
 
 static void packed_batch(struct by_hand *h)
 {
-	struct iovec iov[ROOM];
 	u16 first = h->at, first_flags = 0;
 	bool any = false;
 
 	for (;;) {
 		u16 at = h->at, id, flags = __atomic_load_n(&h->packed[at].flags, __ATOMIC_ACQUIRE);
-		u32 n = 0, in = 0, out = 0;
+		u16 wrap = h->wrap;
+		struct pieces p;
 
-		if ((flags >> 7 & 1) != h->wrap || (flags >> 15) == h->wrap)
+		if ((flags >> 7 & 1) != wrap || (flags >> 15) == wrap)
 			break;
+		p.n = p.out = p.out_len = p.in_len = 0;
 		for (;;) {
 			struct vring_packed_desc d = h->packed[h->at];
 
-			if (n == ROOM || d.flags & VRING_DESC_F_INDIRECT ||
-			    !piece(h, d.addr, d.len, &iov[n++]))
+			if (d.flags & VRING_DESC_F_INDIRECT) {
+				const struct vring_packed_desc *table = (void *)memory(h, d.addr, d.len);
+
+				if (!table || d.len % 16 || p.n)
+					return;
+				for (u32 i = 0; i < d.len / 16; i++)
+					if (!piece(h, &p, table[i].addr, table[i].len,
+						   table[i].flags & VRING_DESC_F_WRITE))
+						return;
+			} else if (!piece(h, &p, d.addr, d.len, d.flags & VRING_DESC_F_WRITE)) {
 				return;
-			if (d.flags & VRING_DESC_F_WRITE)
-				in += d.len;
-			else if (in)
-				return;
-			else
-				out = n;
+			}
 			id = d.id;
 			if (++h->at == SIZE) {
 				h->at = 0;
@@ -140,9 +169,9 @@ static void packed_batch(struct by_hand *h)
 			if (!(d.flags & VRING_DESC_F_NEXT))
 				break;
 		}
-		device_does(iov, out, n);
-		flags = (u16)((h->wrap == (h->at > at) ? 0x8080 : 0) | VRING_DESC_F_WRITE);
-		h->packed[at].len = in;
+		device_does(p.iov, p.out, p.n);
+		flags = (u16)((wrap ? 0x8080 : 0) | VRING_DESC_F_WRITE);
+		h->packed[at].len = p.in_len;
 		h->packed[at].id = id;
 		if (any)
 			__atomic_store_n(&h->packed[at].flags, flags, __ATOMIC_RELEASE);
@@ -159,9 +188,9 @@ static void packed_batch(struct by_hand *h)
 }
 
 /* ns a chain of one side, over so many batches. */
-static double measure(bool packed, bool ours, u32 rounds)
+static double measure(bool packed, bool table, bool ours, u32 rounds)
 {
-	struct ring_driver *d = rd_create(SIZE, packed, false);
+	struct ring_driver *d = rd_create(SIZE, packed, true);
 	struct by_hand h = {.wrap = 1};
 	u64 total = 0;
 
@@ -172,16 +201,17 @@ static double measure(bool packed, bool ours, u32 rounds)
 	h.packed = d->vq.desc;
 	h.avail = d->vq.avail;
 	h.used = d->vq.used;
-	rd_interrupts(d, false);
 	for (u32 r = 0; r < rounds; r++) {
 		u64 begin;
 		u32 len;
 
+		rd_interrupts(d, false);
 		for (u32 i = 0; i < BATCH; i++) {
-			const struct rd_buf buf[] = {{RD_DATA + i * 64, 16, false},
-						     {RD_DATA + i * 64, 48, true}};
+			const gpa_t at = RD_DATA + i * 256;
+			const struct rd_buf buf[] = {
+				{at, 16, false}, {at + 16, 48, true}, {at + 64, 1, true}};
 
-			if (rd_add(d, buf, 2, 0) == UINT16_MAX)
+			if (rd_add(d, buf, table ? 3 : 2, table ? at + 128 : 0) == UINT16_MAX)
 				exit(1);
 		}
 		begin = now_ns();
@@ -193,7 +223,7 @@ static double measure(bool packed, bool ours, u32 rounds)
 			split_batch(&h);
 		total += now_ns() - begin;
 		for (u32 i = 0; i < BATCH; i++)
-			if (rd_used(d, &len) == UINT16_MAX || len != 48) {
+			if (rd_used(d, &len) == UINT16_MAX || len != (table ? 49 : 48)) {
 				fprintf(stderr, "ring: a buffer did not come back\n");
 				exit(1);
 			}
@@ -217,16 +247,18 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: ring ROUNDS\n");
 		return 2;
 	}
-	for (u32 packed = 0; packed < 2; packed++) {
+	for (u32 i = 0; i < 4; i++) {
+		bool packed = i & 2, table = i & 1;
 		double ns[2][9];
 
 		/* In turns, and the median, for a machine that is not ours alone. */
 		for (u32 turn = 0; turn < 9; turn++)
 			for (u32 side = 0; side < 2; side++)
-				ns[side][turn] = measure(packed, !side, (u32)rounds);
+				ns[side][turn] = measure(packed, table, !side, (u32)rounds);
 		for (u32 side = 0; side < 2; side++)
 			qsort(ns[side], 9, sizeof(double), by_value);
-		printf("%s %.2f %.2f\n", packed ? "packed" : "split", ns[0][4], ns[1][4]);
+		printf("%s-%s %.2f %.2f\n", packed ? "packed" : "split", table ? "table" : "pair", ns[0][4],
+		       ns[1][4]);
 	}
 	return sum == 0;
 }
