@@ -200,10 +200,23 @@ void virtio_queue_enable(struct virtio_device *vdev, struct virtqueue *vq)
 		virtio_queue_again(vq);
 }
 
+/* Nothing more is popped, and what was is pushed: whether the queue was ready. */
+static bool queue_quiesce(struct virtio_device *vdev, struct virtqueue *vq)
+{
+	bool was;
+
+	pthread_mutex_lock(&vq->lock);
+	was = vq->ready;
+	vq->ready = false;
+	pthread_mutex_unlock(&vq->lock);
+	if (was && vdev->ops->drain)
+		vdev->ops->drain(vdev, vq);
+	return was;
+}
+
 void virtio_queue_reset(struct virtio_device *vdev, struct virtqueue *vq)
 {
-	if (vq->ready && vdev->ops->drain)
-		vdev->ops->drain(vdev, vq);
+	queue_quiesce(vdev, vq);
 	pthread_mutex_lock(&vq->lock);
 	vq_reset(vq);
 	pthread_mutex_unlock(&vq->lock);
@@ -278,11 +291,12 @@ static void queues_state(struct virtio_device *vdev, struct state *s)
 		struct virtqueue *vq = &vdev->queue[i];
 		char name[16];
 
+		bool held = s->mode == STATE_SAVE && queue_quiesce(vdev, vq);
+
 		snprintf(name, sizeof(name), "queue%u", i);
-		if (s->mode == STATE_SAVE && vq->ready && vdev->ops->drain)
-			vdev->ops->drain(vdev, vq);
 		state_begin(s, name, 1);
 		pthread_mutex_lock(&vq->lock);
+		vq->ready |= held;
 		vq_state(vq, s);
 		if (state_reading(s) && !s->err && vq->ready && queue_setup(vdev, vq))
 			state_fail(s, -EBADMSG, name, "its ring is outside of memory");
@@ -290,6 +304,9 @@ static void queues_state(struct virtio_device *vdev, struct state *s)
 			vq_reset(vq);
 		pthread_mutex_unlock(&vq->lock);
 		state_end(s);
+		/* What came while it was held. */
+		if (held)
+			virtio_queue_again(vq);
 	}
 }
 
