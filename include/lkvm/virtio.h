@@ -43,9 +43,9 @@ struct virtio_ops {
 	/* The driver notified of the queue, or may have: on the queue's loop, vq->lock held. */
 	void (*notify)(struct virtio_device *vdev, struct virtqueue *vq);
 	/*
-	 * Waits until nothing of the queue is in flight; what finishes meanwhile is pushed as ever. Before a
-	 * reset of queue or device and before state is saved, dev->lock held, vq->lock not. NULL where
-	 * notify() finishes all that it begins.
+	 * Waits until nothing of the queue is in flight; what finishes meanwhile is pushed as ever, and
+	 * vq_pop() gives nothing more. Before a reset of queue or device and before state is saved, dev->lock
+	 * held, vq->lock not. NULL where notify() finishes all that it begins.
 	 */
 	void (*drain)(struct virtio_device *vdev, struct virtqueue *vq);
 	/* The device was reset, its queues are not ready any more. dev->lock held. May be NULL. */
