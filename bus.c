@@ -124,8 +124,10 @@ static const struct bus_region *find_hinted(const struct bus *bus, struct vcpu *
 static void hand_over(const struct bus_region *r, struct vcpu *vcpu, u64 addr, u8 *data, u32 len, bool write)
 {
 	u32 step = r->flags & BUS_BYTES ? 1 : len;
+	bool lock = !(r->flags & BUS_NO_LOCK);
 
-	device_lock(r->dev);
+	if (lock)
+		device_lock(r->dev);
 	for (u32 i = 0; i < len; i += step) {
 		struct io io = {.offset = addr - r->base + i,
 				.data = data + i,
@@ -135,10 +137,11 @@ static void hand_over(const struct bus_region *r, struct vcpu *vcpu, u64 addr, u
 
 		r->fn(r->dev, &io, r->arg);
 	}
-	device_unlock(r->dev);
+	if (lock)
+		device_unlock(r->dev);
 }
 
-static void report(struct kvm *kvm, enum bus_id id, u64 addr, const u8 *data, u32 len, bool write)
+void bus_unclaimed(struct kvm *kvm, enum bus_id id, u64 addr, const u8 *data, u32 len, bool write)
 {
 	u64 value = 0;
 
@@ -176,6 +179,6 @@ bool bus_access(struct kvm *kvm, struct vcpu *vcpu, enum bus_id id, u64 addr, u8
 		claimed = true;
 	}
 	if (!claimed)
-		report(kvm, id, addr, data, len, write);
+		bus_unclaimed(kvm, id, addr, data, len, write);
 	return claimed;
 }

@@ -8,13 +8,18 @@
  *   base + 4   CONFIG_DATA, any width
  *   mmio       ECAM of bus 0, 1 MiB (PCI Express Base, 7.2.2; PCI Firmware 3.3, 4.1.2)
  *
- * The ACPI description gives bus 0 alone and says which windows are PCI's (machine->pci_windows()), so that a
- * kernel scans 32 slots and no more. It grants the system every PCI Express feature that it asks for: we keep
- * none for ourselves. A motherboard device reserves the ECAM range, or Linux would not use it.
+ * The windows that are PCI's (machine->pci_windows()) are regions of the buses, too: what decodes there is
+ * devices/pci-bar.c's to know.
  *
- * board->line is the first of PCI_INTX_LINES interrupt lines for INTA to INTD (IRQ_NONE: none are wired).
+ * The ACPI description gives bus 0 alone and says which windows there are, so that a kernel scans 32 slots
+ * and no more. It grants the system every PCI Express feature that it asks for: we keep none for ourselves. A
+ * motherboard device reserves the ECAM range, or Linux would not use it.
  *
- * Accesses come from vCPU threads under dev->lock; configuration space has its own (pci.h).
+ * board->line is the first of PCI_INTX_LINES interrupt lines for INTA to INTD (IRQ_NONE: none are wired). All
+ * functions share them.
+ *
+ * Accesses come from vCPU threads. Those to functions hold no lock of the bridge's: configuration space and
+ * BARs have their own (pci.h).
  */
 #include <errno.h>
 #include <lkvm/acpi.h>
@@ -87,25 +92,30 @@ static void host_reset_control(struct pci_host *host, struct io *io)
 		kvm_end(host->dev.kvm, VM_RESET, 0);
 }
 
+static void host_address(struct pci_host *host, struct io *io)
+{
+	if (io->write)
+		host->address = (u32)io_value(io) & HOST_ADDRESS;
+	else
+		io_reply(io, host->address);
+}
+
+/* CONFIG_ADDRESS and the reset control register are the bridge's own; what is behind CONFIG_DATA is not. */
 static void host_port_io(struct device *dev, struct io *io, void *arg)
 {
 	struct pci_host *host = container_of(dev, struct pci_host, dev);
-	u32 offset = (u32)io->offset;
+	u32 offset = (u32)io->offset, address;
 
-	if (offset >= HOST_CFC) {
-		u32 reg = (host->address & 0xfc) + offset - HOST_CFC;
-
-		/* Enabled, and bus 0. Within the double word: the range ends with it. */
-		if ((host->address & 0x80ff0000) == 0x80000000)
-			host_config(host, (u8)(host->address >> 8), reg, io);
-	} else if (offset == HOST_CF8 && io->len == 4) {
-		if (io->write)
-			host->address = (u32)io_value(io) & HOST_ADDRESS;
-		else
-			io_reply(io, host->address);
-	} else if (offset == HOST_CF9 && io->len == 1) {
+	device_lock(dev);
+	address = host->address;
+	if (offset == HOST_CF8 && io->len == 4)
+		host_address(host, io);
+	else if (offset == HOST_CF9 && io->len == 1)
 		host_reset_control(host, io);
-	}
+	device_unlock(dev);
+	/* Enabled, and bus 0. Within the double word: the range ends with it. */
+	if (offset >= HOST_CFC && (address & 0x80ff0000) == 0x80000000)
+		host_config(host, (u8)(address >> 8), (address & 0xfc) + offset - HOST_CFC, io);
 }
 
 static void host_ecam_io(struct device *dev, struct io *io, void *arg)
@@ -115,18 +125,56 @@ static void host_ecam_io(struct device *dev, struct io *io, void *arg)
 	host_config(host, (u8)(io->offset >> 12), (u32)(io->offset & 0xfff), io);
 }
 
+/* --- windows -------------------------------------------------------------------------------------------- */
+
+static void host_mem_io(struct device *dev, struct io *io, void *arg)
+{
+	struct pci_host *host = container_of(dev, struct pci_host, dev);
+	const struct pci_window *win = arg;
+	u64 addr = win->base + io->offset;
+
+	if (!pci_bus_mem(&host->bus, addr, io))
+		bus_unclaimed(dev->kvm, BUS_MMIO, addr, io->data, io->len, io->write);
+}
+
+static void host_io_io(struct device *dev, struct io *io, void *arg)
+{
+	struct pci_host *host = container_of(dev, struct pci_host, dev);
+	u64 port = host->bus.win.io.base + io->offset;
+
+	if (!pci_bus_port(&host->bus, port, io))
+		bus_unclaimed(dev->kvm, BUS_PIO, port, io->data, io->len, io->write);
+}
+
+static int host_map_windows(struct pci_host *host)
+{
+	struct pci_windows *win = &host->bus.win;
+	struct pci_window *const mem[] = {&win->mem32, &win->mem64};
+	int err = 0;
+
+	for (u32 i = 0; i < ARRAY_SIZE(mem) && !err; i++)
+		if (mem[i]->size)
+			err = bus_map(&host->dev, BUS_MMIO, mem[i]->base, mem[i]->size, host_mem_io, mem[i],
+				      BUS_NO_LOCK);
+	if (win->io.size && !err)
+		err = bus_map(&host->dev, win->io_bus, win->io_at, win->io.size, host_io_io, NULL,
+			      BUS_NO_LOCK);
+	return err;
+}
+
 static int host_claim_lines(struct device *dev)
 {
 	u32 line = dev->board->line;
 
 	/* device.c has claimed the first. */
-	for (u32 i = 1; line != IRQ_NONE && i < PCI_INTX_LINES; i++) {
-		int err = irq_claim(dev->kvm, line + i);
+	for (u32 i = 0; line != IRQ_NONE && i < PCI_INTX_LINES; i++) {
+		int err = i ? irq_claim(dev->kvm, line + i) : 0;
 
 		if (err) {
 			log_error("%s: interrupt line %u for INTx is not to be had", dev->name, line + i);
 			return err;
 		}
+		irq_share(dev->kvm, line + i);
 	}
 	return 0;
 }
@@ -137,19 +185,22 @@ static int host_create(struct device *dev, const void *params)
 		.vendor = HOST_VENDOR, .device = HOST_DEVICE, .class = 0x060000};
 	struct pci_host *host = container_of(dev, struct pci_host, dev);
 	const struct board_device *board = dev->board;
+	struct pci_windows win = {0};
 	int err;
 
-	pci_bus_init(&host->bus);
+	if (dev->kvm->machine->pci_windows)
+		dev->kvm->machine->pci_windows(dev->kvm, &win);
+	pci_bus_init(&host->bus, &win, board->line);
 	host->bus_up = true;
 	pci_function_init(&host->fn, dev, &ident);
 	err = pci_register(&host->bus, &host->fn, PCI_DEVFN(0, 0));
 	if (!err)
 		err = host_claim_lines(dev);
 	if (!err && board->bus == BUS_PIO)
-		err = bus_map(dev, BUS_PIO, board->base, HOST_PORTS, host_port_io, NULL, 0);
+		err = bus_map(dev, BUS_PIO, board->base, HOST_PORTS, host_port_io, NULL, BUS_NO_LOCK);
 	if (!err && board->mmio)
-		err = bus_map(dev, BUS_MMIO, board->mmio, HOST_ECAM, host_ecam_io, NULL, 0);
-	return err;
+		err = bus_map(dev, BUS_MMIO, board->mmio, HOST_ECAM, host_ecam_io, NULL, BUS_NO_LOCK);
+	return err ? err : host_map_windows(host);
 }
 
 static void host_reset(struct device *dev)
@@ -162,28 +213,23 @@ static void host_reset(struct device *dev)
 }
 
 /* _CRS: the bus, the ports it decodes itself, and the windows it passes on. */
-static void host_resources(const struct device *dev, struct aml *aml)
+static void host_resources(const struct pci_host *host, struct aml *aml)
 {
-	const struct kvm *kvm = dev->kvm;
-	struct pci_windows win = {0};
-	u16 base = (u16)dev->board->base;
+	const struct board_device *board = host->dev.board;
+	const struct pci_windows *win = &host->bus.win;
 
-	if (kvm->machine->pci_windows)
-		kvm->machine->pci_windows(kvm, &win);
 	aml_name(aml, "_CRS");
 	aml_resources_begin(aml);
 	aml_res_bus_range(aml, 0, 0);
-	if (dev->board->bus == BUS_PIO)
-		aml_res_io(aml, base, 1, HOST_PORTS);
-	if (win.io) {
-		aml_res_io_range(aml, 0, (u16)(base - 1));
-		aml_res_io_range(aml, (u16)(base + HOST_PORTS), 0xffff);
-	}
-	if (win.mem32.size)
-		aml_res_mem32_range(aml, (u32)win.mem32.base, (u32)(win.mem32.base + win.mem32.size - 1),
+	if (board->bus == BUS_PIO)
+		aml_res_io(aml, (u16)board->base, 1, HOST_PORTS);
+	if (win->io.size && win->io_bus == BUS_PIO)
+		aml_res_io_range(aml, (u16)win->io.base, (u16)(win->io.base + win->io.size - 1));
+	if (win->mem32.size)
+		aml_res_mem32_range(aml, (u32)win->mem32.base, (u32)(win->mem32.base + win->mem32.size - 1),
 				    false);
-	if (win.mem64.size)
-		aml_res_mem64_range(aml, win.mem64.base, win.mem64.base + win.mem64.size - 1, false);
+	if (win->mem64.size)
+		aml_res_mem64_range(aml, win->mem64.base, win->mem64.base + win->mem64.size - 1, false);
 	aml_resources_end(aml);
 }
 
@@ -267,7 +313,7 @@ static void host_describe_acpi(const struct device *dev, struct aml *aml)
 	aml_int(aml, 0);
 	aml_name(aml, "_BBN");
 	aml_int(aml, 0);
-	host_resources(dev, aml);
+	host_resources(container_of(dev, struct pci_host, dev), aml);
 	host_routing(dev, aml);
 	host_osc(aml);
 	aml_end(aml);
@@ -293,7 +339,7 @@ static int host_state(struct device *dev, struct state *s)
 {
 	struct pci_host *host = container_of(dev, struct pci_host, dev);
 
-	state_begin(s, dev->name, 1);
+	state_begin(s, dev->name, 2);
 	state_u32(s, "address", &host->address);
 	state_u8(s, "reset_control", &host->reset_control);
 	pci_function_state(&host->fn, s);

@@ -29,7 +29,7 @@
  *
  * Ports: 020 0a0 4d0 PIC, 040 061 PIT, 060 064 i8042, 070 RTC, 080 POST, 0e0.. --testdev, 0e9 debug,
  * 0f4 exit code, 2e8 2f8 3e8 3f8 serial, 3f0 boot timer, 402 debug, 505 pvpanic, 600 sleep and reset and
- * event registers, cf8 PCI.
+ * event registers, cf8 PCI, c000.. BARs.
  */
 #ifndef LKVM_X86_LAYOUT_H
 #define LKVM_X86_LAYOUT_H
@@ -71,6 +71,7 @@
 #define X86_PORT_PVPANIC 0x505
 #define X86_PORT_EXIT	 0xf4
 #define X86_PORT_PCI	 0xcf8
+#define X86_PCI_IO	 0xc000 /* and up: what BARs may have */
 
 /* I/O APIC input lines (GSIs). PCI INTx and virtio-mmio devices share those from 16 up. */
 #define X86_IRQ_POWER 9 /* the generic event device: power button */

@@ -141,7 +141,9 @@ static void x86_pci_windows(const struct kvm *kvm, struct pci_windows *win)
 	const struct x86_machine *m = x86_of(kvm);
 	u64 top = 1ull << m->phys_bits;
 
-	win->io = true;
+	win->io.base = win->io_at = X86_PCI_IO;
+	win->io.size = 0x10000 - X86_PCI_IO;
+	win->io_bus = BUS_PIO;
 	win->mem32.base = X86_PCI_MEM;
 	win->mem32.size = X86_PCI_MEM_END - X86_PCI_MEM;
 	/* The last quarter of what the processor can address, when RAM ends below it. */

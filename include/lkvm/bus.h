@@ -30,11 +30,15 @@ struct io {
 	struct vcpu *vcpu; /* who did it; NULL when drained from the coalesced ring */
 };
 
-/* Called with dev->lock held, on a vCPU thread (or on whichever drains the coalesced ring). */
+/*
+ * Called with dev->lock held (but see BUS_NO_LOCK), on a vCPU thread or on whichever drains the coalesced
+ * ring.
+ */
 typedef void (*io_fn)(struct device *dev, struct io *io, void *arg);
 
 enum {
-	BUS_BYTES = 0x1, /* an 8-bit device: wider accesses reach it byte by byte, lowest offset first */
+	BUS_BYTES = 0x1,   /* an 8-bit device: wider accesses reach it byte by byte, lowest offset first */
+	BUS_NO_LOCK = 0x2, /* the handler takes what locks it needs: behind it are other devices */
 };
 
 struct bus_region {
@@ -66,6 +70,8 @@ void bus_destroy(struct kvm *kvm);
  * Returns false when no byte of it was claimed. On any thread that holds no device lock.
  */
 bool bus_access(struct kvm *kvm, struct vcpu *vcpu, enum bus_id bus, u64 addr, u8 *data, u32 len, bool write);
+/* Prints an access that nobody claimed, where the user asked for it; for regions with holes. */
+void bus_unclaimed(struct kvm *kvm, enum bus_id bus, u64 addr, const u8 *data, u32 len, bool write);
 /* The region that holds addr, or NULL; for --dry-run and tests. */
 const struct bus_region *bus_find(const struct bus *bus, u64 addr);
 

@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 
 #define PORT   0x5c00
-#define MMIO   0xc8000000ull
+#define MMIO   0xe8000000ull
 #define STATUS (PORT + 8)
 
 static struct {

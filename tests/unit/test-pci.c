@@ -19,6 +19,15 @@ static const struct board_device table[] = {
 /* A function of the tests' own, with extended configuration space. */
 static struct pci_function extra;
 
+static void windows(const struct kvm *kvm, struct pci_windows *win)
+{
+	*win = (struct pci_windows){.mem32 = {0xc1000000, 0x1f000000},
+				    .mem64 = {1ull << 38, 1ull << 38},
+				    .io = {0xc000, 0x4000},
+				    .io_bus = BUS_PIO,
+				    .io_at = 0xc000};
+}
+
 static int setup(void **state)
 {
 	static const struct pci_ident ident = {
@@ -32,6 +41,7 @@ static int setup(void **state)
 	};
 
 	board_init(table);
+	board.machine.pci_windows = windows;
 	board_up();
 	pci_function_init(&extra, board_device(&pci_host_ops), &ident);
 	extra.config_size = PCI_CFG_SPACE_EXP_SIZE;
@@ -253,12 +263,6 @@ static void test_state(void **state)
 	assert_int_equal(conf_read(0, 0, 4), 0x00081b36);
 }
 
-static void windows(const struct kvm *kvm, struct pci_windows *win)
-{
-	*win = (struct pci_windows){
-		.mem32 = {0xc1000000, 0x1f000000}, .mem64 = {1ull << 38, 1ull << 38}, .io = true};
-}
-
 static void test_acpi(void **state)
 {
 	static const u8 ecam[] = {0x86, 9, 0, 1, 0, 0, 0, 0xe0, 0, 0, 0x10, 0};
@@ -268,7 +272,6 @@ static void test_acpi(void **state)
 	static const u8 slot31[] = {0x0c, 0xff, 0xff, 31, 0, 0x0a, 3, 0, 0x0a, 18};
 	struct buf aml = {0};
 
-	board.machine.pci_windows = windows;
 	board_aml(&pci_host_ops, &aml);
 	assert_true(buf_holds(&aml, ecam, sizeof(ecam)));
 	assert_true(buf_holds(&aml, mem32, sizeof(mem32)));

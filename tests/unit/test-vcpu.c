@@ -14,7 +14,7 @@
 #include <stdatomic.h>
 
 #define PORT 0x5c00
-#define MMIO 0xc8000000ull
+#define MMIO 0xe8000000ull
 
 /* ---- threads that cannot be made ------------------------------------------------------------------- */
 
