@@ -112,8 +112,10 @@ static const char *const boot_words[] = {[BOOT_AUTO] = "auto",
 static const char *const on_reboot_words[] = {
 	[ON_REBOOT_EXIT] = "exit", [ON_REBOOT_RESTART] = "restart", NULL};
 
-static const char *const virtio_transport_words[] = {
-	[VIRTIO_TRANSPORT_AUTO] = "auto", [VIRTIO_TRANSPORT_MMIO] = "mmio", NULL};
+static const char *const virtio_transport_words[] = {[VIRTIO_TRANSPORT_AUTO] = "auto",
+						     [VIRTIO_TRANSPORT_PCI] = "pci",
+						     [VIRTIO_TRANSPORT_MMIO] = "mmio",
+						     NULL};
 static const char *const virtio_ring_words[] = {
 	[VIRTIO_RING_PACKED] = "packed", [VIRTIO_RING_SPLIT] = "split", NULL};
 
@@ -139,7 +141,7 @@ const struct cli_option run_options[] = {
 	 FIELD(nodefaults)},
 	{"vcpu-affinity", 0, OPT_CALL, 0, "LIST", "keep vCPU threads on these host CPUs: 0-3,6", 0,
 	 .parse = parse_affinity},
-	{"virtio-transport", 0, OPT_CALL, 0, "KIND", "how virtio devices are attached: auto or mmio",
+	{"virtio-transport", 0, OPT_CALL, 0, "KIND", "how virtio devices are attached: auto, pci or mmio",
 	 FIELD(virtio_transport), .parse = option_choice, .data = virtio_transport_words},
 	{"virtio-ring", 0, OPT_CALL, 0, "KIND", "virtio rings at best: packed or split", FIELD(virtio_ring),
 	 .parse = option_choice, .data = virtio_ring_words},

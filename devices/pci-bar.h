@@ -18,14 +18,4 @@ static inline bool pci_decides_decode(u32 reg, u32 len)
 	       ranges_overlap(reg, len, PCI_BASE_ADDRESS_0, PCI_MAX_BARS * 4);
 }
 
-static inline u32 pci_get16(const u8 *space, u32 reg)
-{
-	return space[reg] | (u32)space[reg + 1] << 8;
-}
-
-static inline u32 pci_get32(const u8 *space, u32 reg)
-{
-	return pci_get16(space, reg) | pci_get16(space, reg + 2) << 16;
-}
-
 #endif

@@ -415,6 +415,9 @@ int virtio_device_create(struct virtio_device *vdev, const struct virtio_setup *
 	vdev->config_vector = VIRTIO_NO_VECTOR;
 	pthread_mutex_init(&vdev->isr_lock, NULL);
 	vdev->transport = &virtio_mmio;
+	if (kvm->cfg->virtio_transport == VIRTIO_TRANSPORT_PCI ||
+	    (kvm->cfg->virtio_transport == VIRTIO_TRANSPORT_AUTO && pci_host_bus(kvm)))
+		vdev->transport = &virtio_pci;
 	err = queues_create(vdev, setup);
 	return err ? err : vdev->transport->create(vdev);
 }

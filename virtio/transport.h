@@ -28,7 +28,7 @@ struct virtio_transport {
 	void (*state)(struct virtio_device *vdev, struct state *s);
 };
 
-extern const struct virtio_transport virtio_mmio;
+extern const struct virtio_transport virtio_pci, virtio_mmio;
 
 /* The interrupt of a queue (vq->lock held), or of a configuration change (NULL). Any thread. */
 void virtio_interrupt(struct virtio_device *vdev, struct virtqueue *vq);

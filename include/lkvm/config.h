@@ -22,7 +22,7 @@ enum boot_protocol {
 };
 
 enum on_reboot { ON_REBOOT_EXIT, ON_REBOOT_RESTART };
-enum virtio_transport_choice { VIRTIO_TRANSPORT_AUTO, VIRTIO_TRANSPORT_MMIO };
+enum virtio_transport_choice { VIRTIO_TRANSPORT_AUTO, VIRTIO_TRANSPORT_PCI, VIRTIO_TRANSPORT_MMIO };
 enum virtio_ring_choice { VIRTIO_RING_PACKED, VIRTIO_RING_SPLIT }; /* packed: if the driver knows them */
 
 struct vm_config {

@@ -229,4 +229,14 @@ static inline void pci_put32(u8 *space, u32 reg, u32 v)
 	pci_put16(space, reg + 2, (u16)(v >> 16));
 }
 
+static inline u32 pci_get16(const u8 *space, u32 reg)
+{
+	return space[reg] | (u32)space[reg + 1] << 8;
+}
+
+static inline u32 pci_get32(const u8 *space, u32 reg)
+{
+	return pci_get16(space, reg) | pci_get16(space, reg + 2) << 16;
+}
+
 #endif

@@ -14,4 +14,6 @@ torment() {
 }
 
 torment "rng by MMIO" --rng --virtio-transport=mmio -p "mmio=0xc0800000 type=4"
+
+torment "rng by PCI" --rng --virtio-transport=pci -p "slot=1 type=4"
 finish
