@@ -14,7 +14,7 @@
 #define FAKE_GIC_REGIONS 8u
 #define FAKE_LPI_MIN	 8192u
 #define FAKE_PSTATE_EL1H 0x3c5u
-#define FAKE_PSTATE_SVC  0x1d3u
+#define FAKE_PSTATE_SVC	 0x1d3u
 
 /* Which part of KVM an interrupt belongs to: nobody else raises it. */
 enum fake_owner { FAKE_NOBODY, FAKE_VTIMER, FAKE_PTIMER, FAKE_PMU };
