@@ -6,6 +6,7 @@
  */
 #include "capture.h"
 #include "ring-driver.h"
+#include <stdatomic.h>
 #include <stdio.h>
 
 typedef void (*spoil_fn)(struct ring_driver *d);
@@ -213,11 +214,107 @@ static void test_more_than_the_ring(void **state)
 	}
 }
 
+/* ---- a driver that changes its mind ------------------------------------------------------------- */
+
+static struct {
+	struct ring_driver *d;
+	_Atomic bool stop;
+} changing;
+
+/* Flips bits of the ring's descriptors and of what makes them available, as fast as it can. */
+static void *change_memory(void *arg)
+{
+	volatile u16 *mem = rd_ptr(changing.d, RD_GPA);
+	u32 x = 1;
+
+	while (!atomic_load(&changing.stop)) {
+		u32 at;
+
+		x = x * 1664525 + 1013904223;
+		at = x >> 8 & 63; /* a word of the 8 descriptors */
+		if (x >> 30)
+			mem[at] ^= (u16)(1u << (x >> 16 & 15));
+		else
+			mem[0x4000 + (x >> 8 & 15)] ^= (u16)(1u << (x >> 16 & 3));
+	}
+	return NULL;
+}
+
+static void check_inside(struct ring_driver *d, const struct vq_chain *c)
+{
+	for (u32 i = 0; i < c->nr_out + c->nr_in; i++) {
+		u8 *p = c->iov[i].iov_base;
+		bool inside = false;
+
+		for (u32 b = 0; b < RD_BANKS; b++) {
+			u8 *hva = d->kvm.mem.bank[b].hva;
+
+			inside |= p >= hva && p < hva + RD_BANK_SIZE &&
+				  c->iov[i].iov_len <= (size_t)(hva + RD_BANK_SIZE - p);
+		}
+		assert_true(inside);
+	}
+}
+
+/* Both sides begin anew. */
+static void begin_again(struct ring_driver *d)
+{
+	vq_reset(&d->vq);
+	d->vq.packed = d->packed;
+	d->vq.indirect = d->vq.event_idx = true;
+	d->vq.desc_gpa = RD_GPA;
+	d->vq.avail_gpa = RD_GPA + 0x8000;
+	d->vq.used_gpa = RD_GPA + 0xc000;
+	d->vq.size = d->size;
+	atomic_store(&d->vdev.status, VIRTIO_CONFIG_S_DRIVER_OK);
+	assert_int_equal(vq_setup(&d->vq, &d->kvm.mem), 0);
+	memset(rd_ptr(d, RD_GPA), 0, 0x10000);
+	memset(d->slots, 0, sizeof(d->slots));
+	d->avail = d->used = 0;
+	d->avail_wrap = d->used_wrap = true;
+}
+
+/* What was checked is what is used: a piece never leaves memory, whatever is written meanwhile. */
+static void test_changing_memory(void **state)
+{
+	for (u32 packed = 0; packed < 2; packed++) {
+		const struct rd_kind k = {8, packed, true};
+		struct ring_driver *d = rd_ready(&k);
+		u32 popped = 0, refused = 0;
+		pthread_t thread;
+
+		alarm(120);
+		changing.d = d;
+		atomic_store(&changing.stop, false);
+		pthread_create(&thread, NULL, change_memory, NULL);
+		while (popped < 2000 || refused < 100) {
+			struct rd_popped p;
+			int ret;
+
+			begin_again(d);
+			rd_add(d, good, 2, popped & 1 ? RD_DATA + 256 : 0);
+			ret = rd_pop(d, &p);
+			refused += ret < 0;
+			if (ret != 1)
+				continue;
+			check_inside(d, &p.chain);
+			vq_push(&d->vq, &p.chain, (u32)chain_write(&p.chain, 0, "changed", 7));
+			vq_flush(&d->vq);
+			popped++;
+		}
+		atomic_store(&changing.stop, true);
+		pthread_join(thread, NULL);
+		alarm(0);
+		rd_destroy(d);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bad_drivers),
 		cmocka_unit_test(test_more_than_the_ring),
+		cmocka_unit_test(test_changing_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
