@@ -47,3 +47,5 @@ QUIET_EXITS=1000
 VERBOSE_EXITS=25000
 COMPLAINTS='(GIC|ITS|psci|arch_timer|OF|PCI|pci-host|serial|rtc|perfevents|smccc).*(rror|[Ff]ail|nvalid)'
 CPU_SAYS=''
+# What a guest's processor has beyond Armv8.0, in the payload features' words, and its longest vector.
+CPU_FEATURES='' SVE_MAX=''

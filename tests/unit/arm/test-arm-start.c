@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* ARM-TSAN */
 /*
  * Whole arm64 VMs, from kvm_session() to the exit status: the order of what is asked of KVM, with each
  * irqchip; how guests end by PSCI and otherwise; and each call made to fail in turn: status 1, one line that
