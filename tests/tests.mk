@@ -52,7 +52,8 @@ $(O)/tests/%.o: private LKVM_CFLAGS += -Wno-missing-prototypes
 # --- unit: one program a test-*.c, with all of lkvm but main and the seam, and the fake of the seam ----
 
 # A line in the first 10 of a test, "/* WRAP: open mmap */", has the linker send these calls to __wrap_NAME.
-# "/* TSAN */" there puts it in the set that is run under ThreadSanitizer too, "/* ARM-TSAN */" with arm64's machine.
+# "/* TSAN */" there puts it in the set that is run under ThreadSanitizer too; "/* ARM-TSAN */" with arm64's
+# machine.
 # tests/unit is for all architectures and x86. Others have tests, and their half of the fake, in a folder
 # below it, and take of tests/unit what says "/* ANY-ARCH */" there.
 UNIT_SRC := $(wildcard tests/unit/test-*.c)

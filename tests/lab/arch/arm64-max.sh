@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=sh disable=SC2034
 #
-# The lab's row for arm64 on a host that has SVE and pointer authentication besides what arm64-gicv3 has. No part
-# of `arm64`, for few cases are about them. Data only; for what each name means see README.md beside run.
+# The lab's row for arm64 on a host that has SVE and pointer authentication besides what arm64-gicv3 has.
+# No part of `arm64`, for few cases are about them. Data only; for what each name means see README.md beside run.
 
 # shellcheck source=arm64.sh
 . "$lab/arch/arm64.sh"
