@@ -2,7 +2,7 @@
 # shellcheck shell=sh disable=SC2034
 #
 # The lab's row for arm64 on a host that has SVE and pointer authentication besides what arm64-gicv3 has.
-# No part of `arm64`, for few cases are about them. Data only; for what each name means see README.md beside run.
+# No part of `arm64`, for few cases are about them. Data only; README.md beside run says what each name means.
 
 # shellcheck source=arm64.sh
 . "$lab/arch/arm64.sh"
