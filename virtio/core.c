@@ -336,7 +336,8 @@ int virtio_device_state(struct device *dev, struct state *s)
 	state_u32(s, "wanted_sel", &vdev->wanted_sel);
 	state_u32(s, "queue_sel", &vdev->queue_sel);
 	memcpy(config, vdev->config, sizeof(config));
-	state_bytes(s, "config", config, vdev->config_size);
+	if (vdev->config_size)
+		state_bytes(s, "config", config, vdev->config_size);
 	state_u32(s, "config_generation", &vdev->config_generation);
 	state_u16(s, "config_vector", &vdev->config_vector);
 	state_u8(s, "isr", &vdev->isr);
