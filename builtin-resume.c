@@ -2,6 +2,7 @@
 /* `lkvm resume`: see lkvm(1). The client's side runs in its own process, serve() on the VM's main thread. */
 #include <errno.h>
 #include <lkvm/control.h>
+#include <lkvm/device.h>
 #include <lkvm/kvm.h>
 #include <lkvm/verb.h>
 
@@ -36,6 +37,7 @@ static int resume_serve(struct kvm *kvm, const struct json_value *request, struc
 	}
 	kvm->pause.by_user = false;
 	kvm_resume(kvm);
+	devices_resumed(kvm);
 	return 0;
 }
 

@@ -399,22 +399,32 @@ int control_create(struct kvm *kvm)
 	return err;
 }
 
+void control_close(struct kvm *kvm)
+{
+	struct control *ctl = kvm->control;
+
+	if (!ctl)
+		return;
+	while (!list_empty(&ctl->clients))
+		client_drop(list_entry(ctl->clients.next, struct client, link));
+	if (ctl->tick_made)
+		event_timer_destroy(&kvm->loop, &ctl->tick);
+	ctl->tick_made = false;
+	event_del(&kvm->loop, &ctl->listen);
+}
+
 void control_destroy(struct kvm *kvm)
 {
 	struct control *ctl = kvm->control;
 
 	if (!ctl)
 		return;
+	control_close(kvm);
 	kvm->control = NULL;
-	while (!list_empty(&ctl->clients))
-		client_drop(list_entry(ctl->clients.next, struct client, link));
-	if (ctl->tick_made)
-		event_timer_destroy(&kvm->loop, &ctl->tick);
 	/* Removed while it still listens, so that nobody takes it for stale and puts his own in its place
 	 * before. */
 	if (ctl->file[0])
 		unlinkat(ctl->dirfd, ctl->file, 0);
-	event_del(&kvm->loop, &ctl->listen);
 	if (ctl->listen.fd >= 0)
 		close(ctl->listen.fd);
 	if (ctl->dirfd >= 0)

@@ -313,6 +313,8 @@ static int devices_up(struct kvm *kvm)
 static void devices_down(struct kvm *kvm)
 {
 	devices_destroy(kvm);
+	/* Who waits for the socket to go, as `lkvm stop` does, may have the disks then. */
+	control_destroy(kvm);
 	consoles_destroy(kvm);
 }
 
@@ -371,7 +373,7 @@ static const struct vm_step steps[] = {
 	{"devices", devices_up, devices_down},
 	{"irqchip-finalize", irqchip_finalize, NULL},
 	{"boot", boot_load, NULL},
-	{"control", control_create, control_destroy},
+	{"control", control_create, control_close},
 	{"confine", confine_up, NULL},
 	{"run", run_up, run_down},
 };

@@ -164,6 +164,15 @@ void devices_stop(struct kvm *kvm)
 	}
 }
 
+void devices_resumed(struct kvm *kvm)
+{
+	struct device *dev;
+
+	list_for_each (dev, &kvm->devices, link)
+		if (dev->ops->resumed)
+			dev->ops->resumed(dev);
+}
+
 void devices_destroy(struct kvm *kvm)
 {
 	while (!list_empty(&kvm->devices)) {

@@ -22,6 +22,8 @@ struct verb;
 
 /* The `control` step. A VM of that name that lives: -EEXIST, logged. A stale socket is replaced. */
 int __must_check control_create(struct kvm *kvm);
+/* Nobody is served any more, but the socket stays: to others the VM is there until control_destroy(). */
+void control_close(struct kvm *kvm);
 void control_destroy(struct kvm *kvm);
 
 /* --- where the sockets are (control-dir.c) ------------------------------------------------------- */

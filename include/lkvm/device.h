@@ -40,6 +40,11 @@ struct device_ops {
 	void (*describe_acpi)(const struct device *dev, struct aml *aml); /* inside \_SB */
 	/* One section of dev's name with its own version; s->err. With dev->lock held. */
 	int (*state)(struct device *dev, struct state *s);
+	/* `lkvm resize`: to *size bytes, or 0 to look how large it is by now; *size becomes what it is.
+	 * -errno with *why set to a static line. Main thread, no lock held. */
+	int (*resize)(struct device *dev, u64 *size, const char **why);
+	/* The user let a paused VM go on. Main thread, no lock held. */
+	void (*resumed)(struct device *dev);
 	void (*destroy)(struct device *dev);
 };
 
@@ -83,6 +88,7 @@ int __must_check devices_create(struct kvm *kvm);
 int __must_check devices_start(struct kvm *kvm);
 void devices_stop(struct kvm *kvm);
 void devices_destroy(struct kvm *kvm); /* reverse order */
+void devices_resumed(struct kvm *kvm);
 /* The first device of that ops with that board index, or NULL. */
 struct device *device_find(struct kvm *kvm, const struct device_ops *ops, u32 index);
 

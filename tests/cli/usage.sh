@@ -53,14 +53,14 @@ refused 2 'run: --timeout 0: too small: the least is 1' run -k x --timeout 0
 refused 2 '--hugetlbfs and --shared-mem exclude each other' run -k x --hugetlbfs /h --shared-mem
 
 # The other verbs.
-for verb in list pause resume stop debug; do
+for verb in list pause resume stop resize debug; do
 	refused 2 "$verb: unknown option --frob" $verb --frob
 	refused 2 "$verb: \"word\": takes no such word" $verb word
 	refused 2 "$verb: -n needs an argument: -n NAME" $verb -n
 	refused 2 "$verb: --json is given twice" $verb --json --json
 	refused 1 "none: no VM of that name is running" $verb -n none
 done
-for verb in pause resume stop debug; do
+for verb in pause resume stop resize debug; do
 	refused 2 "$verb: --name and --all exclude each other" $verb -a -n x
 	refused 1 "$verb: no VM is running" $verb
 	refused 1 "$verb: no VM is running" $verb -a

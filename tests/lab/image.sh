@@ -101,3 +101,20 @@ image() {
 	# An initramfs may be several archives, one after the other.
 	[ -z "$overlay" ] || (cd "$overlay" && find . | cpio -o -H newc -R 0:0 --quiet) >>"$1/initrd"
 }
+
+# images DIR: disk images for the cases, in DIR/images
+images() {
+	mkdir -p "$1/images"
+	truncate -s 96M "$1/images/fs.raw"
+	mke2fs -q -t ext4 -E root_owner=0:0 "$1/images/fs.raw"
+	qemu-img convert -f raw -O qcow2 "$1/images/fs.raw" "$1/images/fs.qcow2"
+	cp --sparse=always "$1/images/fs.raw" "$1/images/base.raw"
+	(cd "$1/images" && qemu-img create -q -f qcow2 -F raw -b base.raw over.qcow2)
+}
+
+# disk FILE: the disk of an L1: those images, and room
+disk() {
+	rm -f "$1"
+	truncate -s 3G "$1"
+	mke2fs -q -t ext4 -O ^has_journal -E root_owner=0:0 -d "$work/images" "$1"
+}

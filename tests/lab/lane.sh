@@ -27,8 +27,11 @@ l1_boot() {
 	mkfifo "$work"/{orders,reports}."$1"
 	# The console before the report: serial ports count in the order in which they are named.
 	read -ra words <<<"$QEMU -serial file:$results/console-$1-$boots.log $L1_REPORT_QEMU"
+	disk "$work/disk.$1"
 	"${words[@]}" -smp "$cpus" -display none -monitor none -no-reboot \
 		-chardev stdio,id=report,signal=off \
+		-drive "file=$work/disk.$1,if=none,id=disk,format=raw,cache=unsafe,discard=unmap" \
+		-device virtio-blk-pci,drive=disk \
 		-kernel "$parts/$L1_KERNEL" -initrd "$work/initrd" \
 		-append "console=$L1_CONSOLE panic=-1 maxcpus=1" \
 		<"$work/orders.$1" >"$work/reports.$1" 2>"$results/qemu-$1-$boots.log" &
@@ -56,7 +59,7 @@ l1_end() {
 	pid=$(cat "$work/qemu.$1")
 	kill -KILL "$pid" "$poker" 2>/dev/null || :
 	wait "$pid" "$poker" 2>/dev/null || :
-	rm -f "$work/qemu.$1"
+	rm -f "$work/qemu.$1" "$work/disk.$1"
 	exec 3<&- 4>&-
 }
 
@@ -88,6 +91,17 @@ case_run() {
 	return 1
 }
 
+# host_half CASE LANE: cases/CASE.host, the checks of what a case left on the lane's disk, which L1 has
+# unmounted
+host_half() {
+	[ -e "$lab/cases/$1.host" ] || return 0
+	[ "$status" = 0 ] || return 0
+	mkdir -p "$work/host.$2"
+	(cd "$work/host.$2" && disk=$work/disk.$2 parts=$parts row=$row bash "$lab/host.sh" "$lab/cases/$1.host") \
+		>>"$work/tap.$1" 2>&1 </dev/null || status=1
+	rm -rf "$work/host.$2"
+}
+
 # lane N: until no case is left. A case is a lane's that makes its claim folder.
 lane() {
 	local name status secs boots=0 up=0 poker='' try
@@ -99,7 +113,10 @@ lane() {
 		for try in 1 2; do
 			[ "$up" = 1 ] || l1_boot "$1" || { l1_end "$1"; continue; }
 			up=1
-			! case_run "$name" || break
+			if case_run "$name"; then
+				host_half "$name" "$1"
+				break
+			fi
 			echo "silent L1 of lane $1 fell silent in $name: $results/console-$1-$boots.log" >&5
 			echo "not ok - L1 fell silent" >>"$work/tap.$name"
 			l1_end "$1"

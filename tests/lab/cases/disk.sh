@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+# A disk's ext4, raw and qcow2, on each transport: write, sync, read again, discard; resized while it runs
+# lab: arch=x86-64,arm64-gicv3 bound=900
+
+# blocks FILE: what it takes on the host, in KiB
+blocks() {
+	du -k "$1" | cut -f1
+}
+
+for transport in mmio pci; do
+	for format in raw qcow2; do
+		image=/disk/$transport-$format.img
+		cp "/disk/fs.$format" "$image"
+		boot "$transport-$format" -c 2 -d "$image,format=$format,serial=one" \
+			--virtio-transport=$transport \
+			-p "quiet labmod=virtio_$transport,virtio_blk lab=disks,fill=vda,grow=vda,trim=vda"
+		if [ $transport = pci ] && within 5 grep -q "no PCI\|pci: " "$vm.err"; then
+			vm_wait 30
+			continue
+		fi
+		up
+		must "$vm: its file is written and read again" hears 'LAB-ACTION grow' 120
+		check "$vm: the disk is what was asked for" \
+			says '^LAB-DISK vda size=196608 ro=0 serial=one queues=2 block=512 cache=writeback'
+		check "$vm: it takes discards and zeroes" \
+			says '^LAB-DISK vda .* discard=10[0-9]* zeroes=10[0-9]* segments=254'
+		sum=$(info vda-sum)
+		check "$vm: what was written is what is read" [ "$sum" = "$(info vda-again)" ]
+		full=$(blocks "$image")
+		check "$vm: it is in the image" [ "$full" -ge 32768 ]
+		check "$vm: lkvm debug knows the disk" ctl debug -n "$vm"
+		check "$vm: and its writes" grep -Eq 'writes: +[1-9]' ctl.out
+		check "$vm: it grows" ctl resize -n "$vm" --size 128
+		type_line ""
+		must "$vm: the guest goes on" hears 'LAB-INFO vda-size=' 60
+		check "$vm: the guest sees it" [ "$(info vda-size)" = 262144 ]
+		must "$vm: free space is discarded" hears 'LAB-INFO vda-trimmed=yes' 60
+		ends 0 60
+		check "$vm: the image shrank" [ "$(blocks "$image")" -lt $((full - 30000)) ]
+		check "$vm: the guest's log is without a complaint about the machine" clean_log
+		check "$vm: lkvm complains of nothing" [ ! -s "$vm.err" ]
+		# For the host's half: a guest that only writes
+		cp "/disk/fs.$format" "$image"
+		boot "$transport-$format-2" -d "$image,format=$format" --virtio-transport=$transport \
+			-p "quiet labmod=virtio_$transport,virtio_blk lab=fill=vda"
+		up
+		ends 0 120
+		info vda-sum >"$image.sum"
+	done
+done
