@@ -205,11 +205,18 @@ static bool begin(struct blk_request *r)
 	r->status = (u8 *)last->iov_base + last->iov_len - 1;
 	type = le32toh(hdr.type);
 	switch (type) {
+	/* Data in the wrong direction is none that could be meant. */
 	case VIRTIO_BLK_T_IN:
-		begin_read(r, le64toh(hdr.sector));
+		if (c->out_len == sizeof(hdr))
+			begin_read(r, le64toh(hdr.sector));
+		else
+			answer(r, VIRTIO_BLK_S_IOERR);
 		break;
 	case VIRTIO_BLK_T_OUT:
-		begin_write(r, le64toh(hdr.sector));
+		if (c->in_len == 1)
+			begin_write(r, le64toh(hdr.sector));
+		else
+			answer(r, VIRTIO_BLK_S_IOERR);
 		break;
 	case VIRTIO_BLK_T_FLUSH:
 		r->queue->count[BLK_FLUSHES]++;

@@ -256,6 +256,27 @@ static void good_rings(struct vio *v, const struct vio_subject *s, bool packed)
 		 "and the device did not mind");
 }
 
+/* ---- good rings with bad requests ----------------------------------------------------------------- */
+
+static void torment_requests(struct vio *v, const struct vio_subject *s, bool packed)
+{
+	for (u32 i = 0; i < s->nr_wrong; i++) {
+		const struct vio_wrong *w = &s->wrong[i];
+		struct vio_ring r;
+		int64_t written;
+
+		begin(v, &r, s->index, packed);
+		w->make(&r);
+		vio_kick(v, &r);
+		written = vio_answer(v, &r);
+		printf("%sok %s, %s ring\n",
+		       written == -2 || (written >= 0 && (!w->refused || w->refused(written))) ? "" : "not ",
+		       w->what, packed ? "packed" : "split");
+		begin(v, &r, s->index, packed);
+		check(s->request(v, &r), "it works again after the reset");
+	}
+}
+
 void vio_torment(struct vio *v, const struct vio_subject *s)
 {
 	negotiation(v);
@@ -265,6 +286,7 @@ void vio_torment(struct vio *v, const struct vio_subject *s)
 			continue;
 		good_rings(v, s, packed);
 		torment_chains(v, s, packed);
+		torment_requests(v, s, packed);
 	}
 	vio_reset(v);
 }

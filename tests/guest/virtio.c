@@ -295,28 +295,49 @@ void vio_kick(struct vio *v, struct vio_ring *r)
 /* Waits end what is stuck; an emulated CPU is slow, and the device's thread may wait for its turn. */
 #define WAITS 3000000
 
+static bool used_one(struct vio_ring *r, int64_t *written)
+{
+	const volatile struct vio_desc *d = &r->desc[r->used];
+	u32 at;
+
+	if (r->packed) {
+		if ((d->b & (VIO_AVAIL | VIO_USED)) != (r->used_wrap ? VIO_AVAIL | VIO_USED : 0))
+			return false;
+		/* Ours are taken one at a time: the next one comes where the next was made available. */
+		r->used = r->avail;
+		r->used_wrap = r->avail_wrap;
+		*written = d->len;
+		return true;
+	}
+	if (r->device[1] == r->used)
+		return false;
+	at = 2 + 4 * (r->used % r->size);
+	r->used++;
+	*written = r->device[at + 2] | (u32)r->device[at + 3] << 16;
+	return true;
+}
+
 int64_t vio_wait(struct vio_ring *r)
 {
+	int64_t written;
+
 	for (u32 i = 0; i < WAITS; i++) {
-		const volatile struct vio_desc *d = &r->desc[r->used];
-		u16 flags;
-
-		if (r->packed) {
-			flags = d->b & (VIO_AVAIL | VIO_USED);
-			if (flags == (r->used_wrap ? VIO_AVAIL | VIO_USED : 0)) {
-				/* Ours are taken one at a time: the next one comes where the next was made
-				 * available. */
-				r->used = r->avail;
-				r->used_wrap = r->avail_wrap;
-				return d->len;
-			}
-		} else if (r->device[1] != r->used) {
-			u32 at = 2 + 4 * (r->used % r->size);
-
-			r->used++;
-			return r->device[at + 2] | (u32)r->device[at + 3] << 16;
-		}
+		if (used_one(r, &written))
+			return written;
 		cpu_relax();
+	}
+	return -1;
+}
+
+int64_t vio_answer(struct vio *v, struct vio_ring *r)
+{
+	int64_t written;
+
+	for (u32 i = 0; i < WAITS / 100; i++) {
+		if (used_one(r, &written))
+			return written;
+		if (vio_status(v) & VIO_NEEDS_RESET)
+			return -2;
 	}
 	return -1;
 }

@@ -78,6 +78,8 @@ void vio_add(struct vio_ring *r, const struct vio_desc *pieces, u16 n, u16 out);
 void vio_kick(struct vio *v, struct vio_ring *r);
 /* Waits for one used buffer, within a bound: the bytes written, or -1. */
 int64_t vio_wait(struct vio_ring *r);
+/* The same, but -2 when the device asks to be reset instead. */
+int64_t vio_answer(struct vio *v, struct vio_ring *r);
 /* Waits until the device asks to be reset. */
 bool vio_needs_reset(struct vio *v);
 
@@ -90,6 +92,16 @@ bool vio_needs_reset(struct vio *v);
 struct vio_subject {
 	u16 index;
 	bool (*request)(struct vio *v, struct vio_ring *r);
+	/*
+	 * Requests on a good ring that are wrong for this type of device. The device answers or asks for a
+	 * reset; `refused`, when there is one, says whether an answer was a refusal.
+	 */
+	const struct vio_wrong {
+		const char *what;
+		void (*make)(struct vio_ring *r);
+		bool (*refused)(int64_t written);
+	} * wrong;
+	u32 nr_wrong;
 };
 void vio_torment(struct vio *v, const struct vio_subject *subject);
 

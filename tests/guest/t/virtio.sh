@@ -16,4 +16,8 @@ torment() {
 torment "rng by MMIO" --rng --virtio-transport=mmio -p "mmio=0xc0800000 type=4"
 
 torment "rng by PCI" --rng --virtio-transport=pci -p "slot=1 type=4"
+
+truncate -s 1M "$dir/disk"
+torment "disk by MMIO" -d "$dir/disk,format=raw" --virtio-transport=mmio -p "mmio=0xc0800000 type=2"
+torment "disk by PCI" -d "$dir/disk,format=raw" --virtio-transport=pci -p "slot=1 type=2"
 finish
