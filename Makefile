@@ -102,11 +102,14 @@ $(BIN)lkvm: $(OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LKVM_LDFLAGS) $(LDFLAGS) -pie -Wl,-z,relro,-z,now -o $@ $^ $(FEATURE_LIBS) -lfdt -lz
 
+# A static program loads no libraries: it is without those that others load when they need them.
+LOADERS := $(O)/host/slirp-load.o
+
 # Stripped, and with few segments: it is for an initramfs or a container, and starts 0.1 ms sooner so.
 $(BIN)lkvm-static: $(OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LKVM_LDFLAGS) $(LDFLAGS) -static -no-pie -Wl,-z,noseparate-code $(if $(SAN),,-s) \
-		-o $@ $^ $(FEATURE_LIBS_STATIC) -lfdt -lz
+		-o $@ $(filter-out $(LOADERS),$^) $(FEATURE_LIBS_STATIC) -lfdt -lz
 endif
 ifneq ($(BIN),)
 .PHONY: lkvm-static

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+/* ANY-ARCH */
+/*
+ * Networks by a tap, with the kernel's own taps in a network namespace of the test's. Where a process may
+ * have none, or there is no /dev/net/tun, all of it is skipped.
+ */
+#include "capture.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/capability.h>
+#include <linux/if_packet.h>
+#include <lkvm/net.h>
+#include <net/ethernet.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+static bool usable;
+static char dir[64];
+
+static struct net_config *config(const char *arg)
+{
+	struct net_config *cfg = NULL;
+
+	assert_int_equal(net_config_parse(arg, &cfg), 0);
+	return cfg;
+}
+
+static int refused(const char *arg, const char *part)
+{
+	struct net_config *cfg = config(arg);
+	struct net *net = NULL;
+	int err;
+
+	capture_begin(STDERR_FILENO);
+	err = net_open(&net, cfg, "net0");
+	assert_one_line(capture_end(), part);
+	assert_true(err < 0);
+	free(cfg);
+	return err;
+}
+
+/* A tap of that name, kept alive by the fd. */
+static int make_tap(const char *name, short flags)
+{
+	struct ifreq ifr = {.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | flags)};
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	if (fd < 0 || ioctl(fd, TUNSETIFF, &ifr) < 0) {
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int interface(const char *name, unsigned long req)
+{
+	struct ifreq ifr = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	err = ioctl(fd, req, &ifr);
+	close(fd);
+	return err < 0 ? -1 : req == SIOCGIFMTU ? ifr.ifr_mtu : ifr.ifr_flags;
+}
+
+/* Frames on the interface, as the host's network sees them. */
+static int packet_socket(const char *name)
+{
+	struct sockaddr_ll sll = {.sll_family = AF_PACKET,
+				  .sll_protocol = htons(0x88b5),
+				  .sll_ifindex = (int)if_nametoindex(name)};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(0x88b5));
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sll, sizeof(sll)), 0);
+	return fd;
+}
+
+/* The next frame of the test's own protocol. */
+static ssize_t receive(struct net_queue *q, u8 *buf, size_t room)
+{
+	struct pollfd p = {.fd = q->fd, .events = POLLIN};
+	u32 at = q->net->vnet_hdr ? NET_HDR_LEN + 12 : 12;
+
+	for (;;) {
+		struct iovec iov[] = {{buf, 5}, {buf + 5, room - 5}};
+		ssize_t n = net_recv(q, iov, 2);
+
+		if (n == -EAGAIN) {
+			if (poll(&p, 1, 20000) != 1)
+				return -1;
+			continue;
+		}
+		if (n < 0 || (buf[at] == 0x88 && buf[at + 1] == 0xb5))
+			return n;
+	}
+}
+
+static void exchange(struct net *net, u32 queue)
+{
+	u8 frame[100] = {2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 8, 0x88, 0xb5, 'h', 'i'}, buf[2048] = {0};
+	u32 skip = net->vnet_hdr ? NET_HDR_LEN : 0;
+	int fd = packet_socket(net->ifname);
+	struct iovec iov[] = {{buf, skip + 10}, {buf + skip + 10, sizeof(frame) - 10}};
+
+	assert_int_equal(send(fd, frame, sizeof(frame), 0), sizeof(frame));
+	assert_int_equal(receive(&net->queue[queue], buf, sizeof(buf)), skip + sizeof(frame));
+	assert_memory_equal(buf + skip, frame, sizeof(frame));
+	memset(buf, 0, skip);
+	buf[skip + 15] = 'o';
+	assert_int_equal(net_send(&net->queue[queue], iov, 2), skip + sizeof(frame));
+	assert_int_equal(recv(fd, buf, sizeof(buf), 0), sizeof(frame));
+	assert_int_equal(buf[15], 'o');
+	close(fd);
+}
+
+static struct net *open_net(struct net_config *cfg)
+{
+	struct net *net = NULL;
+
+	assert_int_equal(net_open(&net, cfg, "net0"), 0);
+	return net;
+}
+
+static void test_made(void **state)
+{
+	struct net_config *cfg;
+	struct net *net;
+
+	if (!usable)
+		skip();
+	cfg = config("mode=tap,mtu=1400,ifname=made0");
+	net = open_net(cfg);
+	assert_string_equal(net->ifname, "made0");
+	assert_true(net->vnet_hdr);
+	assert_int_equal(net->mtu, 1400);
+	assert_int_equal(interface("made0", SIOCGIFMTU), 1400);
+	assert_true(interface("made0", SIOCGIFFLAGS) & IFF_UP);
+	assert_true(net->offload & TUN_F_TSO4);
+	assert_int_equal(net_set_offload(net, net->offload), 0);
+	assert_int_equal(net_set_offload(net, 0), 0);
+	assert_int_equal(net_set_offload(net, 1u << 31), -EINVAL);
+	exchange(net, 0);
+	/* A second one of that name is refused. */
+	refused("mode=tap,ifname=made0", "exists already: give tap=made0");
+	net_close(net);
+	assert_int_equal(if_nametoindex("made0"), 0);
+	free(cfg);
+	/* The kernel chooses a name. */
+	cfg = config("mode=tap,no-offload");
+	net = open_net(cfg);
+	assert_true(!strncmp(net->ifname, "lkvm", 4));
+	assert_int_equal(net->offload, 0);
+	net_close(net);
+	free(cfg);
+}
+
+static void test_existing(void **state)
+{
+	static const short kinds[] = {0, IFF_VNET_HDR, IFF_MULTI_QUEUE, IFF_MULTI_QUEUE | IFF_VNET_HDR};
+
+	if (!usable)
+		skip();
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct net_config *cfg = config("mode=tap,tap=there0");
+		int fd = make_tap("there0", kinds[i]), on = 1;
+		struct net *net;
+
+		assert_int_equal(ioctl(fd, TUNSETPERSIST, on), 0);
+		close(fd);
+		net = open_net(cfg);
+		assert_int_equal(net->mtu, 1500);
+		/* It is brought up by whoever made it. */
+		assert_false(interface("there0", SIOCGIFFLAGS) & IFF_UP);
+		if (!(kinds[i] & IFF_MULTI_QUEUE))
+			refused("mode=tap,tap=there0", "in use by another process");
+		refused("mode=tap,tap=there0,mtu=9000",
+			kinds[i] & IFF_MULTI_QUEUE ? "there0 has 1500" : "in use");
+		net_close(net);
+		if (!(kinds[i] & IFF_MULTI_QUEUE))
+			refused("mode=tap,tap=there0,queues=2", "multi_queue, or leave queues= out");
+		fd = make_tap("there0", kinds[i]);
+		ioctl(fd, TUNSETPERSIST, 0);
+		close(fd);
+		free(cfg);
+	}
+}
+
+static void test_queues(void **state)
+{
+	struct net_config *cfg;
+	struct net *net;
+
+	if (!usable)
+		skip();
+	cfg = config("mode=tap,queues=4");
+	net = open_net(cfg);
+	assert_int_equal(net->nr_queues, 4);
+	assert_int_equal(net_set_queues(net, 1), 0);
+	exchange(net, 0);
+	assert_int_equal(net_set_queues(net, 3), 0);
+	assert_int_equal(net_set_queues(net, 4), 0);
+	assert_int_equal(net_set_queues(net, 2), 0);
+	assert_int_equal(net_set_queues(net, 0), -EINVAL);
+	assert_int_equal(net_set_queues(net, 5), -EINVAL);
+	assert_int_equal(net_set_queues(net, 1), 0);
+	exchange(net, 0);
+	net_close(net);
+	free(cfg);
+}
+
+static void test_fds(void **state)
+{
+	struct net_config *cfg;
+	char arg[64];
+	struct net *net;
+	int fd, other;
+
+	if (!usable)
+		skip();
+	for (u32 vnet = 0; vnet < 2; vnet++) {
+		fd = make_tap("given0", vnet ? IFF_VNET_HDR : 0);
+		assert_true(fd >= 0);
+		snprintf(arg, sizeof(arg), "mode=tap,fd=%d", fd);
+		cfg = config(arg);
+		/* Twice, as a VM that is built again does. */
+		for (u32 i = 0; i < 2; i++) {
+			net = open_net(cfg);
+			assert_string_equal(net->ifname, "given0");
+			assert_int_equal(net->vnet_hdr, vnet);
+			assert_int_equal(!!net->offload, vnet);
+			net_close(net);
+		}
+		free(cfg);
+		close(fd);
+	}
+	refused("mode=tap,fd=999", "is not open");
+	other = open("/dev/null", O_RDWR | O_CLOEXEC);
+	snprintf(arg, sizeof(arg), "mode=tap,fd=%d", other);
+	refused(arg, "is no tap set up");
+	close(other);
+}
+
+static const char *script(const char *name, const char *text)
+{
+	static char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fprintf(f, "#!/bin/sh\n%s\n", text);
+	fclose(f);
+	chmod(path, 0700);
+	return path;
+}
+
+static void test_scripts(void **state)
+{
+	struct net_config *cfg;
+	char arg[512], file[128];
+	struct stat st;
+	struct net *net;
+
+	if (!usable)
+		skip();
+	snprintf(file, sizeof(file), "%s/marks", dir);
+	snprintf(arg, sizeof(arg), "echo \"up $1\" >>%s", file);
+	script("up", arg);
+	snprintf(arg, sizeof(arg), "echo \"down $1\" >>%s", file);
+	script("down", arg);
+	snprintf(arg, sizeof(arg), "mode=tap,ifname=marked0,script=%s/up,downscript=%s/down", dir, dir);
+	cfg = config(arg);
+	net = open_net(cfg);
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_size, strlen("up marked0\n"));
+	net_close(net);
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_size, strlen("up marked0\ndown marked0\n"));
+	free(cfg);
+	script("fails", "exit 3");
+	snprintf(arg, sizeof(arg), "mode=tap,ifname=marked0,script=%s/fails,downscript=%s/down", dir, dir);
+	refused(arg, "failed with status 3");
+	script("dies", "kill -9 $$");
+	snprintf(arg, sizeof(arg), "mode=tap,script=%s/dies", dir);
+	refused(arg, "ended by signal 9");
+	refused("mode=tap,script=/nowhere/script", "cannot be run: No such file");
+	/* The down script of a tap that never came up does not run. */
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_size, strlen("up marked0\ndown marked0\n"));
+	assert_int_equal(if_nametoindex("marked0"), 0);
+}
+
+/* As somebody who may not: in a child. */
+static void without_rights(const char *arg, const char *part)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+		struct __user_cap_data_struct none[2] = {0};
+
+		if (syscall(SYS_capset, &head, none) < 0)
+			_exit(99);
+		refused(arg, part);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) != 99)
+		assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void test_refused(void **state)
+{
+	int fd;
+
+	if (!usable)
+		skip();
+	refused("mode=tap,tap=gone0", "there is no such interface");
+	refused("mode=tap,tap=lo", "is no tap");
+	refused("mode=macvtap,ifname=gone0", "there is no such interface");
+	refused("mode=macvtap,ifname=lo", "is no macvtap");
+	fd = make_tap("owned0", 0);
+	assert_int_equal(ioctl(fd, TUNSETPERSIST, 1), 0);
+	assert_int_equal(ioctl(fd, TUNSETOWNER, 12345), 0);
+	close(fd);
+	without_rights("mode=tap", "takes CAP_NET_ADMIN");
+	without_rights("mode=tap,tap=owned0", "CAP_NET_ADMIN");
+	fd = make_tap("owned0", 0);
+	ioctl(fd, TUNSETPERSIST, 0);
+	close(fd);
+}
+
+static int group_setup(void **state)
+{
+	int fd;
+
+	snprintf(dir, sizeof(dir), "/tmp/lkvm-tap-XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
+		print_message("no network namespace for this test: %s\n", strerror(errno));
+		return 0;
+	}
+	fd = make_tap("probe0", 0);
+	usable = fd >= 0;
+	if (usable)
+		close(fd);
+	else
+		print_message("no tap for this test: %s\n", strerror(errno));
+	return 0;
+}
+
+static int group_teardown(void **state)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	return system(command);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_made), cmocka_unit_test(test_existing), cmocka_unit_test(test_queues),
+		cmocka_unit_test(test_fds),  cmocka_unit_test(test_scripts),  cmocka_unit_test(test_refused),
+	};
+
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
