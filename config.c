@@ -181,6 +181,19 @@ static void request_free(struct device_request *req)
 	req->params = NULL;
 }
 
+static void requests_drop(struct vm_config *cfg, const struct device_ops *ops)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < cfg->nr_requests; i++) {
+		if (cfg->request[i].ops == ops)
+			request_free(&cfg->request[i]);
+		else
+			cfg->request[kept++] = cfg->request[i];
+	}
+	cfg->nr_requests = kept;
+}
+
 static int parse_device(void *target, const struct cli_option *opt, const char *arg)
 {
 	struct vm_config *cfg = target;
@@ -192,6 +205,10 @@ static int parse_device(void *target, const struct cli_option *opt, const char *
 	} else if (arg) {
 		req.params = strdup(arg);
 		err = req.params ? 0 : -ENOMEM;
+	}
+	if (err == -ECANCELED) {
+		requests_drop(cfg, req.ops);
+		return 0;
 	}
 	if (err) {
 		request_free(&req);

@@ -11,7 +11,9 @@ extern const struct device_ops boot_timer_ops;
 extern const struct device_ops cfi_flash_ops;
 extern const struct device_ops virtio_rng_ops;
 extern const struct device_ops virtio_blk_ops;
+extern const struct device_ops virtio_net_ops;
 
 const struct device_ops *const device_table[] = {
-	&testdev_ops, &boot_timer_ops, &cfi_flash_ops, &virtio_rng_ops, &virtio_blk_ops, NULL,
+	&testdev_ops,	 &boot_timer_ops, &cfi_flash_ops, &virtio_rng_ops,
+	&virtio_blk_ops, &virtio_net_ops, NULL,
 };

@@ -26,7 +26,10 @@ struct device_ops {
 	const char *name;
 	size_t size;		  /* of the container */
 	struct cli_option option; /* name NULL: no option of its own; kind OPT_FLAG or OPT_STRING */
-	/* Turns the option's argument into *params (malloc'd, freed by device.c); may be NULL for a flag. */
+	/*
+	 * Turns the option's argument into *params (malloc'd, freed with the config); may be NULL for a flag.
+	 * -ECANCELED: there is to be none of these, also of those asked for so far.
+	 */
 	int (*parse)(const char *arg, void **params);
 	/*
 	 * Claims ranges and lines, allocates. -errno after one logged line; -ENOMEM, and -ENOSPC for no free

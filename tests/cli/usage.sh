@@ -52,6 +52,15 @@ refused 2 '--boot efi: give auto, bzimage, elf64, pvh, multiboot or flat' run -k
 refused 2 'run: --timeout 0: too small: the least is 1' run -k x --timeout 0
 refused 2 '--hugetlbfs and --shared-mem exclude each other' run -k x --hugetlbfs /h --shared-mem
 
+# Networks; what needs a host's interfaces is tests/unit/test-net-tap.c's.
+refused 2 '--network: mode=nat: give user, tap or macvtap' run -k x -n mode=nat
+refused 2 '--network: mac=02:00: no address' run -k x -n mode=user,mac=02:00
+refused 2 '--network: mac=01:00:00:00:00:00: a multicast address' run -k x -n mode=user,mac=01:00:00:00:00:00
+refused 2 '--network: forward=tcp:80: give tcp:' run -k x -n mode=user,forward=tcp:80
+refused 2 '--network: mode=macvtap takes ifname=' run -k x -n mode=macvtap
+refused 2 '--network: tap= goes with mode=tap only' run -k x -n mode=user,tap=tap0
+refused 2 '--network: no such key "forwards": did you mean forward?' run -k x -n mode=user,forwards=tcp:1:2
+
 # The other verbs.
 for verb in list pause resume stop resize debug; do
 	refused 2 "$verb: unknown option --frob" $verb --frob

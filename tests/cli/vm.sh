@@ -52,6 +52,16 @@ ends() {
 ends 0 "the guest's code 0" -k exit-0
 ends 77 "the guest's code 77" -k exit-77
 
+# Networks that cannot be had are refused at the start.
+none="run --boot flat -k exit-0 -n" # and a network that is not there
+# shellcheck disable=SC2086	# words
+{
+	refused 1 'net0: tap nope0: there is no such interface: ip tuntap add' $none mode=tap,tap=nope0
+	refused 1 'net0: fd 77: is not open' $none mode=tap,fd=77
+	refused 1 'net0: macvtap nope0: there is no such interface' $none mode=macvtap,ifname=nope0
+}
+ends 0 "no network after all" -k exit-0 -n mode=tap,tap=nope0 -n none
+
 # What KVM said of CPUID is remembered; what is damaged, or of another KVM, is asked for anew.
 remembered=$tmp/xdg/lkvm/.cpuid
 # Not to the byte: the answer holds the APIC id of whichever CPU it was asked on.

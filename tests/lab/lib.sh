@@ -99,7 +99,8 @@ vm_start() {
 	shift
 	rm -f "$vm.in"
 	mkfifo "$vm.in"
-	lkvm run --name "$vm" "$@" <"$vm.in" >"$vm.out" 2>"$vm.err" &
+	# shellcheck disable=SC2086	# in a network namespace, or not
+	${ns_pid:+nsenter -t $ns_pid -n} lkvm run --name "$vm" "$@" <"$vm.in" >"$vm.out" 2>"$vm.err" &
 	vm_pid=$!
 	exec 3>"$vm.in"
 }
@@ -188,6 +189,27 @@ one_of() {
 	*" $1 "*) [ -n "$1" ] ;;
 	*) return 1 ;;
 	esac
+}
+
+# netns: a network of its own for the VMs of this case and for commands given to in_ns
+netns() {
+	unshare -n sleep 10000 &
+	ns_pid=$!
+	within 10 other_net
+	in_ns ip link set lo up
+}
+
+other_net() {
+	[ "$(readlink /proc/$ns_pid/ns/net)" != "$(readlink /proc/self/ns/net)" ]
+}
+
+in_ns() {
+	nsenter -t "$ns_pid" -n "$@"
+}
+
+# sum_of FILE: as the guest's init prints it
+sum_of() {
+	echo "$(md5sum <"$1" | cut -c1-32)/$(wc -c <"$1")"
 }
 
 # rss_mib: what lkvm holds of L1's memory

@@ -23,7 +23,7 @@ L1_CONSOLE=ttyAMA0
 # built in, as KVM is.
 L1_REPORT_QEMU='-device pci-serial,chardev=report'
 L1_REPORT=ttyS0
-L1_MODULES='virtio_pci virtio_blk'
+L1_MODULES='virtio_pci virtio_blk tun macvtap vhost_net dummy'
 KVM_STATS='exits mmio_exit_user mmio_exit_kernel hvc_exit_stat wfi_exit_stat wfe_exit_stat signal_exits
 	halt_attempted_poll halt_successful_poll halt_wakeup'
 
@@ -34,7 +34,7 @@ zboot.efi	kernel/vmlinuz	zboot
 generic		generic/vmlinuz
 zimage		armhf/vmlinuz
 '
-GUEST_MODULES='virtio_mmio virtio_pci virtio-rng virtio_blk'
+GUEST_MODULES='virtio_mmio virtio_pci virtio-rng virtio_blk virtio_net'
 # The cloud kernel knows no GPIO keys; the generic one does. (No Debian kernel for Arm knows pvpanic.)
 GENERIC_MODULES='gpio_keys evdev'
 GUEST32=busybox32

@@ -24,7 +24,7 @@ L1_CONSOLE=ttyS0
 # The second serial port carries the results, apart from the console's noise.
 L1_REPORT_QEMU='-serial chardev:report'
 L1_REPORT=ttyS1
-L1_MODULES='kvm-amd virtio_pci virtio_blk'
+L1_MODULES='kvm-amd virtio_pci virtio_blk tun macvtap vhost_net dummy'
 KVM_STATS='exits io_exits mmio_exits halt_exits irq_injections'
 
 IRQCHIPS='split full'
@@ -36,7 +36,7 @@ vmlinux		kernel/vmlinux
 generic		generic/vmlinux
 '
 # What the guest's initramfs carries; modules with all they depend on.
-GUEST_MODULES='pvpanic-mmio button evdev virtio_mmio virtio_pci virtio-rng virtio_blk'
+GUEST_MODULES='pvpanic-mmio button evdev virtio_mmio virtio_pci virtio-rng virtio_blk virtio_net'
 GENERIC_MODULES=''
 GUEST32=''
 BUTTON_KERNEL=vmlinuz
