@@ -93,7 +93,7 @@ void gic_dt_begin(struct fdt *fdt, const char *const *compatible, size_t n)
 	dt_strs(fdt, "compatible", compatible, n);
 	dt_empty(fdt, "interrupt-controller");
 	dt_u32(fdt, "#interrupt-cells", 3);
-	dt_u32(fdt, "#address-cells", 2);
+	dt_u32(fdt, "#address-cells", DT_IRQCHIP_ADDRESS_CELLS);
 	dt_u32(fdt, "#size-cells", 2);
 	dt_empty(fdt, "ranges");
 }

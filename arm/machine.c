@@ -9,6 +9,7 @@
 #include <lkvm/boot.h>
 #include <lkvm/config.h>
 #include <lkvm/hw.h>
+#include <lkvm/pci.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -74,6 +75,7 @@ static const struct board_device arm_board[] = {
 	{.ops = &gpio_pl061_ops, .bus = BUS_MMIO, .base = ARM_GPIO, .line = ARM_IRQ_GPIO},
 	{.ops = &pvpanic_ops, .bus = BUS_MMIO, .base = ARM_PVPANIC, .line = IRQ_NONE},
 	{.ops = &exit_ops, .mmio = ARM_EXIT, .line = IRQ_NONE},
+	{.ops = &pci_host_ops, .mmio = ARM_ECAM, .line = ARM_IRQ_PCI},
 	{.ops = &testdev_ops,
 	 .bus = BUS_MMIO,
 	 .base = ARM_TESTDEV,
@@ -268,6 +270,18 @@ static void arm_destroy(struct kvm *kvm)
 	kvm->arch = NULL;
 }
 
+static void arm_pci_windows(const struct kvm *kvm, struct pci_windows *win)
+{
+	u64 top = 1ull << arm_of(kvm)->ipa_bits, window = top - top / 4;
+
+	*win = (struct pci_windows){.mem32 = {ARM_PCI_MEM, ARM_PCI_MEM_SIZE},
+				    .io = {0, ARM_PCI_IO_SIZE},
+				    .io_bus = BUS_MMIO,
+				    .io_at = ARM_PCI_IO};
+	if (!kvm->cfg->aarch32 && window >= GiB(4) && ARM_RAM + guest_ram_size(&kvm->mem) <= window)
+		win->mem64 = (struct pci_window){window, top / 4};
+}
+
 static int arm_power_button(struct kvm *kvm)
 {
 	struct device *dev = device_find(kvm, &gpio_pl061_ops, 0);
@@ -300,6 +314,7 @@ static const struct machine_ops arm_machine = {
 	.irqchips = arm_irqchips,
 	.board = arm_board,
 	.virtio_mmio = &arm_virtio_mmio,
+	.pci_windows = arm_pci_windows,
 	.required_caps = arm_caps,
 	.used_caps = arm_used_caps,
 	.attr_tables = arm_attr_tables,

@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <lkvm/acpi.h>
 #include <lkvm/device.h>
+#include <lkvm/fdt.h>
 #include <lkvm/hw.h>
 #include <lkvm/irq.h>
 #include <lkvm/kvm.h>
@@ -212,6 +213,8 @@ static void host_reset(struct device *dev)
 	pci_function_reset(&host->fn);
 }
 
+/* --- ACPI ----------------------------------------------------------------------------------------------- */
+
 /* _CRS: the bus, the ports it decodes itself, and the windows it passes on. */
 static void host_resources(const struct pci_host *host, struct aml *aml)
 {
@@ -335,6 +338,88 @@ static void host_describe_acpi(const struct device *dev, struct aml *aml)
 	aml_end(aml);
 }
 
+/* --- device tree ---------------------------------------------------------------------------------------- */
+
+/* bindings/pci: the space that a range or an address is of, in its first cell. */
+enum { DT_PCI_IO = 0x01000000, DT_PCI_MEM32 = 0x02000000, DT_PCI_MEM64 = 0x03000000 };
+/* Of an address, the slots that begin differently with their INTA; of an interrupt, the pin. */
+#define DT_MAP_SLOTS   PCI_INTX_LINES
+#define DT_MAP_MASK    ((DT_MAP_SLOTS - 1u) << 11)
+#define DT_MAP_ENTRIES (DT_MAP_SLOTS * 4)
+
+static u32 *put_range(u32 *c, u32 space, u64 pci, u64 cpu, u64 size)
+{
+	if (!size)
+		return c;
+	*c++ = space;
+	*c++ = (u32)(pci >> 32);
+	*c++ = (u32)pci;
+	*c++ = (u32)(cpu >> 32);
+	*c++ = (u32)cpu;
+	*c++ = (u32)(size >> 32);
+	*c++ = (u32)size;
+	return c;
+}
+
+static void host_describe_ranges(const struct pci_windows *win, struct fdt *fdt)
+{
+	u32 cells[3 * 7], *c = cells;
+
+	if (win->io_bus == BUS_MMIO)
+		c = put_range(c, DT_PCI_IO, win->io.base, win->io_at, win->io.size);
+	c = put_range(c, DT_PCI_MEM32, win->mem32.base, win->mem32.base, win->mem32.size);
+	c = put_range(c, DT_PCI_MEM64, win->mem64.base, win->mem64.base, win->mem64.size);
+	dt_cells(fdt, "ranges", cells, (size_t)(c - cells));
+}
+
+/* For each slot, as far as it matters, and pin: the irqchip and a line of it. */
+static void host_describe_intx(const struct device *dev, struct fdt *fdt)
+{
+	static const u32 mask[] = {DT_MAP_MASK, 0, 0, 7};
+	const struct irqchip *chip = &dev->kvm->irqchip;
+	u32 cells[DT_MAP_ENTRIES * (5 + DT_IRQCHIP_ADDRESS_CELLS + DT_IRQ_CELLS_MAX)] = {0}, *c = cells;
+
+	if (dev->board->line == IRQ_NONE)
+		return;
+	for (u32 slot = 0; slot < DT_MAP_SLOTS; slot++)
+		for (u8 pin = 1; pin <= 4; pin++) {
+			u32 line = dev->board->line + pci_intx_line(PCI_DEVFN(slot, 0), pin);
+
+			c[0] = slot << 11;
+			c[3] = pin;
+			c[4] = DT_IRQCHIP;
+			c += 5 + DT_IRQCHIP_ADDRESS_CELLS;
+			c += chip->ops->irq_cells(chip, line, true, c);
+		}
+	dt_u32(fdt, "#interrupt-cells", 1);
+	dt_cells(fdt, "interrupt-map-mask", mask, ARRAY_SIZE(mask));
+	dt_cells(fdt, "interrupt-map", cells, (size_t)(c - cells));
+}
+
+/* bindings/pci/host-generic-pci.yaml */
+static int host_describe(const struct device *dev, struct fdt *fdt)
+{
+	static const u32 buses[] = {0, 0};
+	/* Requester ids as they are. */
+	static const u32 msi_map[] = {0, DT_MSI, 0, 0x10000};
+	const struct pci_host *host = container_of(dev, struct pci_host, dev);
+
+	if (!dev->board->mmio)
+		return 0;
+	dt_device(fdt, "pcie", "pci-host-ecam-generic", dev->board->mmio, HOST_ECAM);
+	dt_str(fdt, "device_type", "pci");
+	dt_u32(fdt, "#address-cells", 3);
+	dt_u32(fdt, "#size-cells", 2);
+	dt_cells(fdt, "bus-range", buses, ARRAY_SIZE(buses));
+	host_describe_ranges(&host->bus.win, fdt);
+	host_describe_intx(dev, fdt);
+	if (dt_has(fdt, DT_MSI))
+		dt_cells(fdt, "msi-map", msi_map, ARRAY_SIZE(msi_map));
+	dt_empty(fdt, "dma-coherent");
+	dt_end(fdt);
+	return fdt->err;
+}
+
 static int host_state(struct device *dev, struct state *s)
 {
 	struct pci_host *host = container_of(dev, struct pci_host, dev);
@@ -363,6 +448,7 @@ const struct device_ops pci_host_ops = {
 	.size = sizeof(struct pci_host),
 	.create = host_create,
 	.reset = host_reset,
+	.describe = host_describe,
 	.describe_acpi = host_describe_acpi,
 	.state = host_state,
 	.destroy = host_destroy,

@@ -42,12 +42,12 @@ static const struct board_device x86_board[] = {
 	{.ops = &i8042_ops, .bus = BUS_PIO, .base = 0x60, .line = 1},
 	{.ops = &pvpanic_ops, .bus = BUS_PIO, .base = X86_PORT_PVPANIC, .line = IRQ_NONE},
 	{.ops = &exit_ops, .bus = BUS_PIO, .base = X86_PORT_EXIT, .mmio = X86_EXIT_MMIO, .line = IRQ_NONE},
+	{.ops = &pci_host_ops, .bus = BUS_PIO, .base = X86_PORT_PCI, .mmio = X86_ECAM, .line = X86_IRQ_PCI},
 	{.ops = &testdev_ops, .bus = BUS_PIO, .base = 0xe0, .mmio = X86_TESTDEV_MEM, .line = IRQ_NONE},
 	{.ops = &boot_timer_ops, .bus = BUS_PIO, .base = 0x3f0, .mmio = X86_BOOT_TIMER, .line = IRQ_NONE},
 	{.ops = &post_port_ops, .bus = BUS_PIO, .base = 0x80, .line = IRQ_NONE},
 	{.ops = &debugcon_ops, .bus = BUS_PIO, .base = 0xe9, .line = IRQ_NONE, .index = 0},
 	{.ops = &debugcon_ops, .bus = BUS_PIO, .base = 0x402, .line = IRQ_NONE, .index = 1},
-	{.ops = &pci_host_ops, .bus = BUS_PIO, .base = X86_PORT_PCI, .mmio = X86_ECAM, .line = X86_IRQ_PCI},
 	{.ops = &power_ops, .bus = BUS_PIO, .base = X86_PORT_POWER, .line = X86_IRQ_POWER},
 	{.ops = NULL},
 };

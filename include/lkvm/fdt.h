@@ -5,7 +5,7 @@
  *
  * A machine begins the tree, writes what is its own, and lets each device describe itself
  * (device_ops.describe) with the root node open: #address-cells and #size-cells are 2 there, and
- * interrupt-parent is the irqchip.
+ * interrupt-parent is the irqchip, which has been described already.
  *
  * Main thread, while the VM is built.
  */
@@ -18,6 +18,8 @@ struct kvm;
 
 /* The most cells that describe one interrupt. */
 #define DT_IRQ_CELLS_MAX 4
+/* #address-cells of the irqchip's node: so many zeroes lead an interrupt in an interrupt-map. */
+#define DT_IRQCHIP_ADDRESS_CELLS 2
 
 /* Nodes that others point to. */
 enum dt_phandle { DT_NONE, DT_IRQCHIP, DT_MSI, DT_CLOCK, DT_GPIO };
@@ -26,7 +28,8 @@ struct fdt {
 	const struct kvm *kvm;
 	void *blob; /* malloc'd; grows */
 	size_t room, max;
-	int err; /* -errno, once anything has failed */
+	int err;     /* -errno, once anything has failed */
+	u32 handles; /* a bit for each enum dt_phandle that a node has by now */
 };
 
 /* Begins a tree of no more than `max` bytes (it fails with -E2BIG beyond), its root node open. */
@@ -55,6 +58,11 @@ void dt_interrupt(struct fdt *fdt, u32 line, bool level);
 static inline void dt_phandle(struct fdt *fdt, enum dt_phandle handle)
 {
 	dt_u32(fdt, "phandle", handle);
+	fdt->handles |= 1u << handle;
+}
+static inline bool dt_has(const struct fdt *fdt, enum dt_phandle handle)
+{
+	return fdt->handles >> handle & 1;
 }
 
 #endif

@@ -6,6 +6,8 @@
 #include "arm-vm.h"
 #include <fcntl.h>
 #include <libfdt.h>
+#include <lkvm/hw.h>
+#include <lkvm/pci.h>
 #include <stdlib.h>
 
 static const void *fdt;
@@ -424,6 +426,82 @@ static void test_devices(void **state)
 	assert_int_equal(cell(at, "linux,code", 0), 116);
 }
 
+static bool range_is(int at, u32 i, u32 space, u64 pci, u64 cpu, u64 size)
+{
+	return cell(at, "ranges", 7 * i) == space && cell(at, "ranges", 7 * i + 1) == (u32)(pci >> 32) &&
+	       cell(at, "ranges", 7 * i + 2) == (u32)pci &&
+	       cell(at, "ranges", 7 * i + 3) == (u32)(cpu >> 32) &&
+	       cell(at, "ranges", 7 * i + 4) == (u32)cpu &&
+	       ((u64)cell(at, "ranges", 7 * i + 5) << 32 | cell(at, "ranges", 7 * i + 6)) == size;
+}
+
+/* Where its accesses come out, where its messages go, and which line each pin of each slot has. */
+static void test_pci(void **state)
+{
+	static const char *const guest32[] = {"--aarch32", "--boot=flat", NULL};
+	u64 window = 3ull << 38; /* of 40 bits the last quarter */
+	u32 found = 0;
+	int at;
+
+	for (u32 i = 0; i < ARRAY_SIZE(arm_chips); i++) {
+		const char *name = arm_chips[i].name;
+		const char *const more[] = {"--irqchip", name, NULL};
+		bool msi = !strcmp(name, "gicv3-its") || !strcmp(name, "gicv2m");
+
+		vm_down();
+		fake_kvm_reset();
+		tree(more);
+		at = compatible("pci-host-ecam-generic");
+		assert_int_equal(has(at, "msi-map"), msi);
+		if (!msi)
+			continue;
+		found++;
+		assert_true(has(fdt_node_offset_by_phandle(fdt, cell(at, "msi-map", 1)), "msi-controller"));
+		assert_int_equal(cell(at, "msi-map", 0), 0);
+		assert_int_equal(cell(at, "msi-map", 2), 0);
+		assert_true(cell(at, "msi-map", 3) >= 256);
+	}
+	assert_int_equal(found, 2);
+	tree(NULL);
+	at = compatible("pci-host-ecam-generic");
+	assert_int_equal(cell64(at, "reg", 0), ARM_ECAM);
+	assert_int_equal(cell64(at, "reg", 1), ARM_ECAM_SIZE);
+	assert_int_equal(cell64(at, "bus-range", 0), 0);
+	assert_true(has(at, "dma-coherent"));
+	assert_int_equal(cells(at, "ranges"), 21);
+	assert_true(range_is(at, 0, 0x01000000, 0, ARM_PCI_IO, ARM_PCI_IO_SIZE));
+	assert_true(range_is(at, 1, 0x02000000, ARM_PCI_MEM, ARM_PCI_MEM, ARM_PCI_MEM_SIZE));
+	assert_true(range_is(at, 2, 0x03000000, window, window, 1ull << 38));
+	assert_ptr_equal(bus_find(&vm.kvm.bus[BUS_MMIO], ARM_PCI_MEM)->dev,
+			 device_find(&vm.kvm, &pci_host_ops, 0));
+	assert_ptr_equal(bus_find(&vm.kvm.bus[BUS_MMIO], window)->dev,
+			 device_find(&vm.kvm, &pci_host_ops, 0));
+	assert_ptr_equal(bus_find(&vm.kvm.bus[BUS_MMIO], ARM_PCI_IO + 0xffff)->dev,
+			 device_find(&vm.kvm, &pci_host_ops, 0));
+	assert_int_equal(cells(at, "interrupt-map"), 32 * 10);
+	for (u32 slot = 0; slot < 32; slot++)
+		for (u8 pin = 1; pin <= 4; pin++) {
+			u32 i = 0;
+
+			while (cell(at, "interrupt-map", i) !=
+				       (slot << 11 & cell(at, "interrupt-map-mask", 0)) ||
+			       cell(at, "interrupt-map", i + 3) != (pin & cell(at, "interrupt-map-mask", 3)))
+				i += 10;
+			assert_int_equal(fdt_node_offset_by_phandle(fdt, cell(at, "interrupt-map", i + 4)),
+					 compatible("arm,gic-v3"));
+			assert_int_equal(cell(at, "interrupt-map", i + 7), 0); /* an SPI */
+			assert_int_equal(cell(at, "interrupt-map", i + 8),
+					 ARM_IRQ_PCI + pci_intx_line(PCI_DEVFN(slot, 0), pin));
+			assert_int_equal(cell(at, "interrupt-map", i + 9), 4); /* level, active high */
+		}
+	/* A 32-bit guest is told of nothing that it may not reach. */
+	vm_down();
+	fake_kvm_reset();
+	fake_kvm_set_cap(KVM_CAP_ARM_EL1_32BIT, 1);
+	tree(guest32);
+	assert_int_equal(cells(compatible("pci-host-ecam-generic"), "ranges"), 14);
+}
+
 /* It grows beyond its first buffer, and ends at 2 MiB with one line. */
 static void test_too_large(void **state)
 {
@@ -458,7 +536,8 @@ int main(void)
 		ARM_TEST(test_dtc),	   ARM_TEST(test_dtc_aarch32), ARM_TEST(test_dump),
 		ARM_TEST(test_dump_fails), ARM_TEST(test_root),	       ARM_TEST(test_seeds),
 		ARM_TEST(test_cpus),	   ARM_TEST(test_timer),       ARM_TEST(test_gicv2),
-		ARM_TEST(test_gicv3),	   ARM_TEST(test_devices),     ARM_TEST(test_too_large),
+		ARM_TEST(test_gicv3),	   ARM_TEST(test_devices),     ARM_TEST(test_pci),
+		ARM_TEST(test_too_large),
 	};
 
 	return cmocka_run_group_tests(tests, make_bed, remove_bed);
