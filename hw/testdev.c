@@ -24,10 +24,13 @@
  *   base + 0x28        the doorbell: a byte, of any value, sends its message without leaving the guest
  *   base + 0x1000 + line  a byte: the level of that interrupt line, of lines 0 .. 63
  *
+ * On a machine with PCI it is a function there, too (testdev-pci.c).
+ *
  * (--testdev also changes what hw/exit.c makes of an exit code.)
  *
  * Accesses come from vCPU threads under dev->lock.
  */
+#include "testdev-pci.h"
 #include <errno.h>
 #include <lkvm/device.h>
 #include <lkvm/hw.h>
@@ -68,6 +71,7 @@ struct testdev {
 	struct msi_msg message;
 	int gsi, doorbell;
 	struct ratelimit rl;
+	struct testdev_pci *pci; /* NULL: there is no PCI */
 };
 
 static struct testdev *to_testdev(struct device *dev)
@@ -271,7 +275,7 @@ static int testdev_create(struct device *dev, const void *params)
 			      testdev_irq_io, NULL, BUS_BYTES);
 	if (!err && board->mmio)
 		err = bus_map(dev, BUS_MMIO, board->mmio, TESTDEV_MEM_SIZE, testdev_mem_io, NULL, 0);
-	return err;
+	return err ? err : testdev_pci_create(&t->pci, dev, t->mem, TESTDEV_MEM_SIZE);
 }
 
 static int testdev_start(struct device *dev)
@@ -303,6 +307,7 @@ static void testdev_reset(struct device *dev)
 	memset(t->mem, 0, TESTDEV_MEM_SIZE);
 	for (u32 i = 0; i < t->lines; i++)
 		testdev_drive(t, i, false);
+	testdev_pci_reset(t->pci);
 }
 
 static int testdev_state(struct device *dev, struct state *s)
@@ -315,7 +320,7 @@ static int testdev_state(struct device *dev, struct state *s)
 	u64 was = t->high, high = was;
 	int err;
 
-	state_begin(s, dev->name, 2);
+	state_begin(s, dev->name, 3);
 	state_bytes(s, "echo", t->echo, sizeof(t->echo));
 	state_u64(s, "high", &high);
 	for (u32 i = 0; i < MSI_REGS; i++)
@@ -327,6 +332,7 @@ static int testdev_state(struct device *dev, struct state *s)
 	/* 64 KiB of test data are of no use to a reader. */
 	if (!state_printing(s))
 		state_bytes(s, "mem", t->mem, TESTDEV_MEM_SIZE);
+	testdev_pci_state(t->pci, s);
 	state_end(s);
 	if (!state_reading(s))
 		return s->err;
@@ -350,6 +356,7 @@ static int testdev_state(struct device *dev, struct state *s)
 
 static void testdev_destroy(struct device *dev)
 {
+	testdev_pci_destroy(to_testdev(dev)->pci);
 	free(to_testdev(dev)->mem);
 }
 
