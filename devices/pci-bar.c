@@ -55,7 +55,8 @@ int pci_bar_add(struct pci_function *fn, u32 bar, enum pci_bar_type type, u64 si
 {
 	static const u8 type_bits[] = {[PCI_BAR_IO] = PCI_BASE_ADDRESS_SPACE_IO,
 				       [PCI_BAR_MEM32] = PCI_BASE_ADDRESS_MEM_TYPE_32,
-				       [PCI_BAR_MEM64] = PCI_BASE_ADDRESS_MEM_TYPE_64};
+				       [PCI_BAR_MEM64] =
+					       PCI_BASE_ADDRESS_MEM_TYPE_64 | PCI_BASE_ADDRESS_MEM_PREFETCH};
 	u32 regs = type == PCI_BAR_MEM64 ? 2 : 1;
 
 	if (fn->bus || bar >= PCI_MAX_BARS || regs > PCI_MAX_BARS - bar || !size_ok(type, size))

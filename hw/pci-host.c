@@ -340,8 +340,11 @@ static void host_describe_acpi(const struct device *dev, struct aml *aml)
 
 /* --- device tree ---------------------------------------------------------------------------------------- */
 
-/* bindings/pci: the space that a range or an address is of, in its first cell. */
-enum { DT_PCI_IO = 0x01000000, DT_PCI_MEM32 = 0x02000000, DT_PCI_MEM64 = 0x03000000 };
+/*
+ * bindings/pci: the space that a range or an address is of, in its first cell. The 64-bit window is for
+ * prefetchable memory: Linux warns of any other that is larger than 4 GiB.
+ */
+enum { DT_PCI_IO = 0x01000000, DT_PCI_MEM32 = 0x02000000, DT_PCI_MEM64 = 0x43000000 };
 /* Of an address, the slots that begin differently with their INTA; of an interrupt, the pin. */
 #define DT_MAP_SLOTS   PCI_INTX_LINES
 #define DT_MAP_MASK    ((DT_MAP_SLOTS - 1u) << 11)

@@ -41,6 +41,7 @@ struct pci_ident {
 #define PCI_MAX_BARS 6
 #define PCI_BAR_OFF  UINT64_MAX /* where a BAR is that is not decoded */
 
+/* What is in a 64-bit BAR is prefetchable: reading it has no effect (PCI Local Bus 3.0, 6.2.5.1). */
 enum pci_bar_type { PCI_BAR_NONE, PCI_BAR_IO, PCI_BAR_MEM32, PCI_BAR_MEM64 };
 
 struct pci_bar {

@@ -471,7 +471,7 @@ static void test_pci(void **state)
 	assert_int_equal(cells(at, "ranges"), 21);
 	assert_true(range_is(at, 0, 0x01000000, 0, ARM_PCI_IO, ARM_PCI_IO_SIZE));
 	assert_true(range_is(at, 1, 0x02000000, ARM_PCI_MEM, ARM_PCI_MEM, ARM_PCI_MEM_SIZE));
-	assert_true(range_is(at, 2, 0x03000000, window, window, 1ull << 38));
+	assert_true(range_is(at, 2, 0x43000000, window, window, 1ull << 38));
 	assert_ptr_equal(bus_find(&vm.kvm.bus[BUS_MMIO], ARM_PCI_MEM)->dev,
 			 device_find(&vm.kvm, &pci_host_ops, 0));
 	assert_ptr_equal(bus_find(&vm.kvm.bus[BUS_MMIO], window)->dev,
