@@ -59,6 +59,29 @@ guest_file() {
 	esac
 }
 
+# needs FILE FOLDER: FILE, and the names of the shared objects in FOLDER that it is linked with, at first or
+# second hand; with repetitions
+needs() {
+	local name found
+	echo "$1"
+	while read -r name; do
+		found=$(find "$2" -name "$name" -print -quit)
+		[ -n "$found" ] || die "$1: $name is not in $2"
+		needs "$found" "$2"
+	done < <(readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\].*/\1/p')
+}
+
+# with_lspci DIR: the initrd that adds lspci to a guest: /lspci/run, its loader, is to start it
+with_lspci() {
+	local path
+	mkdir -p "$1/lspci"
+	needs "$lspci/root/usr/bin/lspci" "$lspci/root" | sort -u | while read -r path; do
+		cp -L "$path" "$1/lspci/"
+	done
+	(cd "$1/lspci" && mv ld-linux*.so.* run && chmod 755 run)
+	pack "$1"
+}
+
 # image DIR: make it, in DIR/initrd
 image() {
 	local root=$1/root guest=$1/guest name path how
@@ -76,6 +99,7 @@ image() {
 		guest_root "$1/guest32" "$(busybox "$GUEST32")"
 		pack "$1/guest32" >"$root/guest/initrd32"
 	fi
+	[ -z "$lspci" ] || with_lspci "$1/lspci" >"$root/guest/lspci"
 
 	cp "$(busybox busybox)" "$root/bin/busybox"
 	cp "$lab/l1-init" "$root/init"
@@ -97,7 +121,7 @@ image() {
 		echo "$name='${!name}'"
 	done >"$root/lab/conf"
 	pack "$root" >"$1/initrd"
-	rm -rf "$root" "$guest" "$1/guest32"
+	rm -rf "$root" "$guest" "$1/guest32" "$1/lspci"
 	# An initramfs may be several archives, one after the other.
 	[ -z "$overlay" ] || (cd "$overlay" && find . | cpio -o -H newc -R 0:0 --quiet) >>"$1/initrd"
 }

@@ -7,6 +7,7 @@
 ROWS='arm64-gicv3 arm64-gicv2'
 ARCH=arm64
 PARTS=arm64
+LSPCI_PARTS=lspci-arm64
 HOST_LIST=lab-arm64
 LKVM_PATH=build/arm/lkvm-static
 # Where make puts payloads, from lkvm's folder on.

@@ -6,6 +6,7 @@
 
 ARCH=x86-64
 PARTS=x86-64
+LSPCI_PARTS=lspci-x86-64
 HOST_LIST=lab-x86-64
 LKVM_PATH=lkvm-static
 # Where make puts payloads, from lkvm's folder on.
