@@ -118,7 +118,7 @@ image() {
 	for name in row keep ARCH L1_MODULES L1_REPORT IRQCHIPS NO_IRQCHIPS GUEST_TIMER BUTTON_KERNEL \
 		QUIET_EXITS VERBOSE_EXITS KVM_STATS PC_REGISTER HYPERVISOR_SAYS CLOCKS COMPLAINTS CPU_SAYS \
 		CPU_FEATURES SVE_MAX; do
-		echo "$name='${!name}'"
+		echo "$name='${!name-}'"
 	done >"$root/lab/conf"
 	pack "$root" >"$1/initrd"
 	rm -rf "$root" "$guest" "$1/guest32" "$1/lspci"
