@@ -97,8 +97,10 @@ host_half() {
 	[ -e "$lab/cases/$1.host" ] || return 0
 	[ "$status" = 0 ] || return 0
 	mkdir -p "$work/host.$2"
-	(cd "$work/host.$2" && disk=$work/disk.$2 parts=$parts row=$row bash "$lab/host.sh" "$lab/cases/$1.host") \
-		>>"$work/tap.$1" 2>&1 </dev/null || status=1
+	(
+		cd "$work/host.$2" || exit 1
+		disk=$work/disk.$2 bash "$lab/host.sh" "$lab/cases/$1.host"
+	) >>"$work/tap.$1" 2>&1 </dev/null || status=1
 	rm -rf "$work/host.$2"
 }
 

@@ -20,7 +20,8 @@ while [ $round -lt 20 ]; do
 	# The last but one of each name; the one that may be in the making is left out.
 	tr -d '\r' <"$vm.out" | awk '
 		/^LAB-SYNCED file[0-7] [0-9a-f]+$/ && length($3) == 64 { sum[$2] = $3; n++ }
-		END { delete sum["file" (n + 1) % 8]; for (f in sum) print f, sum[f] }' >"/disk/kill-$round.sums"
+		END { delete sum["file" (n + 1) % 8]; for (f in sum) print f, sum[f] }
+	' >"/disk/kill-$round.sums"
 done
 # A start and a proper end: what was leaked is gone.
 boot last -d /disk/kill.qcow2,format=qcow2 --virtio-transport=mmio \
