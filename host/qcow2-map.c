@@ -101,7 +101,7 @@ static int l2_get_own(struct qcow2 *q, u64 cluster, struct qtable **out)
 	}
 	qtable_dirty(&q->l2, *out, 0, (u32)q->cluster_size);
 	l1_set(q, i, offset | QCOW2_COPIED);
-	qcow2_free_later(q, old, old ? q->cluster_size : 0);
+	qcow2_free_meta(q, old, old ? q->cluster_size : 0);
 	return 0;
 }
 

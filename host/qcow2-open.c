@@ -254,7 +254,8 @@ static int read_table(struct qcow2 *q, u64 offset, u64 nr, u64 mask, const char 
 	for (u64 i = 0; i < nr && !err; i++) {
 		u64 to;
 
-		table[i] = qcow2_be64(&table[i]);
+		/* Reserved bits are no part of a place. */
+		table[i] = qcow2_be64(&table[i]) & (mask | QCOW2_COPIED);
 		to = table[i] & mask;
 		if (!to)
 			continue;
@@ -532,7 +533,7 @@ static int l1_grow(struct qcow2 *q, u64 entries)
 		free(l1);
 		return err;
 	}
-	qcow2_free_later(q, q->l1_offset, align_up((u64)q->l1_size * 8, q->cluster_size));
+	qcow2_free_meta(q, q->l1_offset, align_up((u64)q->l1_size * 8, q->cluster_size));
 	free(q->l1);
 	q->l1 = l1;
 	q->l1_size = size;

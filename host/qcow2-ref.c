@@ -161,7 +161,7 @@ static int table_grow(struct qcow2 *q, u64 cluster)
 			       ? qcow2_corrupted(q, "the refcount of metadata", start << q->cluster_bits)
 			       : err;
 	}
-	qcow2_free_later(q, q->rt_offset, align_up((u64)q->rt_size * 8, q->cluster_size));
+	qcow2_free_meta(q, q->rt_offset, align_up((u64)q->rt_size * 8, q->cluster_size));
 	free(q->rt);
 	q->rt = rt;
 	q->rt_offset = start << q->cluster_bits;
@@ -412,6 +412,15 @@ void qcow2_free_later(struct qcow2 *q, u64 offset, u64 len)
 	q->nr_pending++;
 }
 
+void qcow2_free_meta(struct qcow2 *q, u64 offset, u64 len)
+{
+	for (u64 at = offset; at < offset + len; at += q->cluster_size) {
+		qset_del(&q->meta, at >> q->cluster_bits);
+		qcache_forget(&q->l2, at, q->cluster_size);
+	}
+	qcow2_free_later(q, offset, len);
+}
+
 void qcow2_free_entry(struct qcow2 *q, u64 entry)
 {
 	u64 offset = entry & QCOW2_OFFSET_MASK;
@@ -441,15 +450,12 @@ static int put(struct qcow2 *q, u64 offset, u64 len)
 
 		if (i < nr)
 			err = qcow2_ref_get(q, cluster, &count);
-		if (i < nr && !err && !count)
-			err = qcow2_corrupted(q, "the refcount 0 of a cluster in use",
-					      cluster << q->cluster_bits);
+		/* An entry that led to metadata, or two to one cluster that is something else by now. */
+		if (i < nr && !err && (!cluster || !count || qset_has(&q->meta, cluster)))
+			err = qcow2_corrupted(q, "the refcount of what was data", cluster << q->cluster_bits);
 		if (!err && i < nr && count == 1) {
 			free_from = free_nr ? free_from : cluster;
 			free_nr++;
-			qset_del(&q->meta, cluster);
-			qcache_forget(&q->l2, cluster << q->cluster_bits, q->cluster_size);
-			qcache_forget(&q->rb, cluster << q->cluster_bits, q->cluster_size);
 			continue;
 		}
 		if (free_nr) {

@@ -213,6 +213,8 @@ int __must_check qcow2_alloc_meta(struct qcow2 *q, u64 nr, u64 *offset);
 void qcow2_unalloc(struct qcow2 *q, u64 offset, u64 nr);
 /* Down with their refcounts, once that is safe. */
 void qcow2_free_later(struct qcow2 *q, u64 offset, u64 len);
+/* The same for what was metadata, and is none any more. */
+void qcow2_free_meta(struct qcow2 *q, u64 offset, u64 len);
 /* Of what an L2 entry leads to. */
 void qcow2_free_entry(struct qcow2 *q, u64 entry);
 /* L2 and L1 entries are in the file: what was freed by now may go when they are on the disk. */
