@@ -20,4 +20,7 @@ torment "rng by PCI" --rng --virtio-transport=pci -p "slot=1 type=4"
 truncate -s 1M "$dir/disk"
 torment "disk by MMIO" -d "$dir/disk,format=raw" --virtio-transport=mmio -p "mmio=0xc0800000 type=2"
 torment "disk by PCI" -d "$dir/disk,format=raw" --virtio-transport=pci -p "slot=1 type=2"
+
+torment "network by MMIO" -n mode=user,restrict --virtio-transport=mmio -p "mmio=0xc0800000 type=1"
+torment "network by PCI" -n mode=user,restrict --virtio-transport=pci -p "slot=1 type=1"
 finish
