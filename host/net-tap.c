@@ -40,12 +40,14 @@ static bool group_name(gid_t gid, char *name, size_t room)
 	FILE *f = fopen("/etc/group", "re");
 	char line[1024];
 	bool found = false;
-	u32 id;
 
+	/* NAME:PASSWORD:ID:MEMBERS. sscanf() would bring floating point into the static lkvm, 100 KiB of it.
+	 */
 	while (f && !found && fgets(line, sizeof(line), f)) {
 		size_t len = strcspn(line, ":");
+		const char *id = line[len] ? strchr(line + len + 1, ':') : NULL;
 
-		found = sscanf(line + len, ":%*[^:]:%u", &id) == 1 && id == gid && len < room;
+		found = id && len < room && strtoul(id + 1, NULL, 10) == gid;
 		if (found)
 			snprintf(name, room, "%.*s", (int)len, line);
 	}

@@ -211,14 +211,17 @@ static bool reads_zero(struct qcow2 *q, u64 offset, u64 len)
 
 static int write_zeroes(struct qcow2 *q, u64 offset, u64 len)
 {
-	static const u8 zero[CHUNK];
+	static const u8
+		zero[CHUNK / 16]; /* the same again and again: the program is not to carry 64 KiB of it */
+	struct iovec iov[16];
 	int err = 0;
 
+	for (u32 i = 0; i < ARRAY_SIZE(iov); i++)
+		iov[i] = (struct iovec){(void *)(uintptr_t)zero, sizeof(zero)};
 	while (len && !err) {
 		u64 in_cluster = q->cluster_size - (offset & (q->cluster_size - 1));
 		u64 now = min_u64(len, min_u64(in_cluster, CHUNK));
-		struct iovec iov = {(void *)(uintptr_t)zero, (size_t)now};
-		struct iov_at at = {&iov, 1, 0};
+		struct iov_at at = {iov, ARRAY_SIZE(iov), 0};
 
 		if (!reads_zero(q, offset, now))
 			err = write_all(q, offset, now, &at);
