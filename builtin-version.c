@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* `lkvm version [--build-options]`: which lkvm this is and what it was built with. */
+#include <lkvm/block.h>
 #include <lkvm/machine.h>
+#include <lkvm/net.h>
 #include <lkvm/verb.h>
 #include <stdio.h>
 
@@ -31,14 +33,14 @@ static const struct cli_option version_options[] = {
 
 static void print_build(void)
 {
-	static const struct {
+	const struct {
 		const char *name;
 		bool there;
 	} library[] = {
 		{"liburing", LKVM_HAVE_LIBURING},
-		{"libslirp", LKVM_HAVE_LIBSLIRP},
+		{"libslirp", net_slirp_present()},
 		{"libseccomp", LKVM_HAVE_LIBSECCOMP},
-		{"libzstd", LKVM_HAVE_LIBZSTD},
+		{"libzstd", block_reads_zstd()},
 	};
 	const char *sanitizer = "none";
 

@@ -77,6 +77,8 @@ struct block_info {
 int __must_check block_open(const struct block_config *cfg, struct block **out);
 /* Everything reaches the disk; locks are given up. After the last queue was closed. NULL is fine. */
 void block_close(struct block *b);
+/* Whether this lkvm was linked with the library that reads qcow2's zstd clusters. */
+bool block_reads_zstd(void);
 void block_get_info(const struct block *b, struct block_info *info); /* any thread */
 /*
  * Grows the image to `size` bytes; 0: looks how large file or device are now. A raw image may also shrink by
