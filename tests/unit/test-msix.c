@@ -299,6 +299,7 @@ static void test_eventfd(void **state)
 	assert_int_equal(host.route.devid, 8);
 	assert_int_equal(host.route.data, 0x23);
 	eventfd_write(fd, 1);
+	assert_false(waits(3)); /* it is on its way */
 	kernel_runs();
 	assert_int_equal(host.by_data[0x23], 1);
 	/* Masked: the kernel has no irqfd, the event waits where it is. */
