@@ -16,6 +16,6 @@ $(PROG): $(O)/tests/guest/%.prog: $(O)/tests/lab/prog/%.o $(PROG_HELP_OBJ) $(LIB
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LKVM_LDFLAGS) $(LDFLAGS) -static -no-pie $(if $(SAN),,-s) \
-		-o $@ $^ $(FEATURE_LIBS_STATIC) -lfdt -lz
+		-o $@ $(filter-out $(LOADERS),$^) $(FEATURE_LIBS_STATIC) -lfdt -lz
 
 -include $(PROG_SRC:%.c=$(O)/%.d) $(PROG_HELP_OBJ:.o=.d)
