@@ -134,6 +134,8 @@ images() {
 	qemu-img convert -f raw -O qcow2 "$1/images/fs.raw" "$1/images/fs.qcow2"
 	cp --sparse=always "$1/images/fs.raw" "$1/images/base.raw"
 	(cd "$1/images" && qemu-img create -q -f qcow2 -F raw -b base.raw over.qcow2)
+	[ -z "$root_fs" ] || cp --sparse=always "$root_fs" "$1/images/root.ext4"
+	[ -z "${LAB_DISK:-}" ] || cp -a "$LAB_DISK/." "$1/images"
 }
 
 # disk FILE: the disk of an L1: those images, and room

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+# Figures of a disk under lkvm beside its peer's, for `make bench` (tests/bench/run); no test
+# lab: arch=x86-64 named bound=1500
+
+# What the bench put on the disk: the load for the guest, and a root folder with the peer in it.
+[ -d /disk/peer ] || skip "no peer"
+cat "$initrd" /disk/load.cpio >/disk/load.initrd
+words="console=ttyS0 quiet lab=load"
+dd if=/dev/zero of=/disk/load.img bs=1M count=192 2>/dev/null
+
+# loads PID: all of them, one after the other; a line each with exits
+loads() {
+	for load in read-4k-1 read-4k-32 write-4k-1 write-4k-32 read-1m write-1m; do
+		must "$vm: $load begins" hears "^LOAD $load" 120
+		usleep 300000
+		before=$(cat /sys/kernel/debug/kvm/"$1"-*/exits)
+		user=$(user_count "$1")
+		type_line ""
+		must "$vm: $load ends" hears "^LOADED $load" 120
+		exits=$(($(cat /sys/kernel/debug/kvm/"$1"-*/exits) - before))
+		user=$(($(user_count "$1") - user))
+		said=$(grep -a "^LOADED $load" "$vm.out" | tr -d '\r' | cut -d' ' -f2-)
+		diag "figure $vm $said $exits $user"
+		type_line ""
+	done
+}
+
+# user_count PID: returns to user space so far
+user_count() {
+	vm_pid=$1
+	user_exits | cut -d' ' -f1
+}
+
+# What the one wrote is not for the other to clean up.
+settle() {
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+}
+
+for cache in cached direct; do
+	settle
+	option=''
+	qcache=writeback
+	[ $cache = cached ] || option=,direct qcache=none
+	vm_start "lkvm-$cache" -k $kernel -i /disk/load.initrd -m 256 -d /disk/load.img,format=raw$option \
+		-p "quiet labmod=virtio_pci,virtio_mmio,virtio_blk lab=load" --virtio-transport=mmio
+	up
+	loads "$vm_pid"
+	vm_wait 60
+
+	settle
+	vm=$case-qemu-$cache
+	mkdir -p /disk/peer/dev /disk/peer/proc /disk/peer/disk
+	mountpoint -q /disk/peer/dev || mount -o bind /dev /disk/peer/dev
+	mountpoint -q /disk/peer/proc || mount -t proc proc /disk/peer/proc
+	cp $kernel /disk/peer/vmlinuz
+	ln -f /disk/load.initrd /disk/peer/load.initrd
+	ln -f /disk/load.img /disk/peer/load.img
+	rm -f "$vm.in"
+	mkfifo "$vm.in"
+	chroot /disk/peer /usr/bin/qemu-system-x86_64 -M microvm,x-option-roms=off,rtc=on,pit=off,pic=off \
+		-accel kvm -cpu host -m 256 -nodefaults -no-user-config -display none -no-reboot \
+		-serial stdio -kernel /vmlinuz -initrd /load.initrd \
+		-append "console=ttyS0 quiet reboot=t labmod=virtio_mmio,virtio_blk lab=load" \
+		-drive file=/load.img,if=none,id=d,format=raw,aio=io_uring,cache=$qcache \
+		-device virtio-blk-device,drive=d <"$vm.in" >"$vm.out" 2>"$vm.err" &
+	vm_pid=$!
+	exec 3>"$vm.in"
+	up
+	loads "$vm_pid"
+	vm_wait 60 || kill -KILL "$vm_pid"
+done
+umount /disk/peer/dev /disk/peer/proc
