@@ -10,12 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
-extern const struct verb verb_run, verb_list, verb_pause, verb_resume, verb_stop, verb_resize, verb_debug,
-	verb_devices, verb_help, verb_version;
+extern const struct verb verb_run, verb_list, verb_pause, verb_resume, verb_stop, verb_resize, verb_link,
+	verb_debug, verb_devices, verb_help, verb_version;
 
 const struct verb *const verbs[] = {
-	&verb_run,   &verb_list,    &verb_pause, &verb_resume,	&verb_stop, &verb_resize,
-	&verb_debug, &verb_devices, &verb_help,	 &verb_version, NULL,
+	&verb_run,  &verb_list,	 &verb_pause,	&verb_resume, &verb_stop,    &verb_resize,
+	&verb_link, &verb_debug, &verb_devices, &verb_help,   &verb_version, NULL,
 };
 
 const struct verb *verb_find(const char *name)

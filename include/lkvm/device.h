@@ -22,6 +22,8 @@ struct fdt;
 struct kvm;
 struct state;
 
+enum device_link { DEVICE_LINK_ASK, DEVICE_LINK_UP, DEVICE_LINK_DOWN };
+
 struct device_ops {
 	const char *name;
 	size_t size;		  /* of the container */
@@ -46,6 +48,8 @@ struct device_ops {
 	/* `lkvm resize`: to *size bytes, or 0 to look how large it is by now; *size becomes what it is.
 	 * -errno with *why set to a static line. Main thread, no lock held. */
 	int (*resize)(struct device *dev, u64 *size, const char **why);
+	/* `lkvm link`: changes the cable's state, unless it only asks; what it is now. dev->lock held. */
+	enum device_link (*link)(struct device *dev, enum device_link want);
 	/* The user let a paused VM go on. Main thread, no lock held. */
 	void (*resumed)(struct device *dev);
 	void (*destroy)(struct device *dev);

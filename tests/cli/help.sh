@@ -5,7 +5,7 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
-verbs="run list pause resume stop resize debug devices help version"
+verbs="run list pause resume stop resize link debug devices help version"
 
 lkvm
 ok "lkvm alone has status 2" [ $status = 2 ]

@@ -62,19 +62,20 @@ refused 2 '--network: tap= goes with mode=tap only' run -k x -n mode=user,tap=ta
 refused 2 '--network: no such key "forwards": did you mean forward?' run -k x -n mode=user,forwards=tcp:1:2
 
 # The other verbs.
-for verb in list pause resume stop resize debug; do
+for verb in list pause resume stop resize link debug; do
 	refused 2 "$verb: unknown option --frob" $verb --frob
 	refused 2 "$verb: \"word\": takes no such word" $verb word
 	refused 2 "$verb: -n needs an argument: -n NAME" $verb -n
 	refused 2 "$verb: --json is given twice" $verb --json --json
 	refused 1 "none: no VM of that name is running" $verb -n none
 done
-for verb in pause resume stop resize debug; do
+for verb in pause resume stop resize link debug; do
 	refused 2 "$verb: --name and --all exclude each other" $verb -a -n x
 	refused 1 "$verb: no VM is running" $verb
 	refused 1 "$verb: no VM is running" $verb -a
 done
 refused 2 'stop: --timeout 90000: too large: the most is 86400' stop --timeout 90000
+refused 2 'link: --up and --down exclude each other' link --up --down
 refused 2 'debug: --nmi prints nothing' debug --nmi 0 --irqchip
 refused 2 'debug: --vcpu x: not a number' debug --vcpu x
 lkvm list
