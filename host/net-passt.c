@@ -384,6 +384,7 @@ static void passt_writable(struct net_queue *q)
 
 const struct net_ops net_passt_ops = {
 	.name = "passt",
+	.no_vhost = true,
 	.open = passt_open,
 	.send = passt_send,
 	.recv = passt_recv,

@@ -408,6 +408,7 @@ static ssize_t user_recv(struct net_queue *q, const struct iovec *iov, u32 n)
 
 const struct net_ops net_slirp_ops = {
 	.name = "slirp",
+	.no_vhost = true,
 	.open = user_open,
 	.send = user_send,
 	.recv = user_recv,

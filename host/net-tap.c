@@ -234,8 +234,9 @@ static int open_macvtap(struct net *net, const struct net_config *cfg)
 			net->who, cfg->ifname, cfg->ifname);
 		return -ENODEV;
 	}
+	/* Where /sys is that of another network namespace the index says so, and the node will tell. */
 	snprintf(node, sizeof(node), "/sys/class/net/%.15s/tap%u", cfg->ifname, index);
-	if (access("/sys/class/net", F_OK) == 0 && access(node, F_OK) < 0) {
+	if (link_number(cfg->ifname, "ifindex") == (long)index && access(node, F_OK) < 0) {
 		log_error("%s: interface %s: is no macvtap", net->who, cfg->ifname);
 		return -ENODEV;
 	}

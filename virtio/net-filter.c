@@ -23,7 +23,7 @@ void net_filter_reset(struct virtio_net *net)
 	/* Until the driver knows of filters. */
 	f->promisc = true;
 	net->pairs_used = 1;
-	net->guest_offloads = 0;
+	net->guest_offloads = UINT64_MAX;
 }
 
 static bool in_table(const struct net_filter *f, u32 from, u32 n, const u8 *mac)
@@ -79,6 +79,7 @@ int net_apply_offloads(struct virtio_net *net, u64 offloads)
 	u32 tun = 0;
 	int err;
 
+	offloads &= net_guest_offloads(net->host->offload);
 	for (u32 i = 0; i < ARRAY_SIZE(offload_map); i++)
 		if (offloads >> offload_map[i].feature & 1)
 			tun |= offload_map[i].tun;

@@ -7,6 +7,7 @@
  * Made, started, stopped and destroyed on the main thread.
  */
 #include "net.h"
+#include "vhost.h"
 #include <endian.h>
 #include <errno.h>
 #include <lkvm/config.h>
@@ -26,6 +27,8 @@ void net_set_link(struct virtio_net *net, bool up)
 	u16 status;
 
 	atomic_store(&net->link_up, up);
+	if (net->vhost)
+		net_vhost_link(net, up);
 	status = config_status(net);
 	virtio_config_set(&net->vdev, offsetof(struct virtio_net_config, status), &status, sizeof(status));
 }
@@ -43,8 +46,8 @@ static void net_notify(struct virtio_device *vdev, struct virtqueue *vq)
 			net_control(net, vq);
 		return;
 	}
-	/* The control queue's place, where the driver has no use for it. */
-	if (vq->index >= 2 * net->nr_pairs)
+	/* The control queue's place, where the driver has no use for it; or the kernel's queues. */
+	if (vq->index >= 2 * net->nr_pairs || net->vhost)
 		return;
 	p = net->pair[vq->index / 2];
 	if (vq == p->rx)
@@ -56,18 +59,28 @@ static void net_notify(struct virtio_device *vdev, struct virtqueue *vq)
 static void net_ready(struct virtio_device *vdev)
 {
 	struct virtio_net *net = net_of(vdev);
-	u64 offloads = vdev->accepted & net_guest_offloads(net->host->offload);
 	int err;
 
 	pthread_mutex_lock(&net->filter_lock);
 	net->filter.vlans_on = virtio_has(vdev, VIRTIO_NET_F_CTRL_VLAN);
-	err = net_apply_offloads(net, offloads);
+	/* All that was agreed on, or what of it the driver left on in a state that was restored. */
+	err = net_apply_offloads(net, net->guest_offloads & vdev->accepted);
 	if (!err)
 		err = net_set_queues(net->host, net->pairs_used);
 	pthread_mutex_unlock(&net->filter_lock);
+	if (!err && net->vhost)
+		err = net_vhost_start(net);
 	if (err)
 		log_warn(vdev->dev.kvm->log, "%s: %s: %s", vdev->dev.name, net->host->ops->name,
 			 strerror(-err));
+}
+
+static void net_drain(struct virtio_device *vdev, struct virtqueue *vq)
+{
+	struct virtio_net *net = net_of(vdev);
+
+	if (net->vhost)
+		net_vhost_drain(net, vq->index);
 }
 
 static void net_reset(struct virtio_device *vdev)
@@ -130,8 +143,7 @@ static void net_state(struct virtio_device *vdev, struct state *s)
 	if (state_reading(s) && !s->err &&
 	    (net->filter.nr_uni > NET_FILTER_MACS ||
 	     net->filter.nr_multi > NET_FILTER_MACS - net->filter.nr_uni || !net->pairs_used ||
-	     net->pairs_used > net->nr_pairs ||
-	     net->guest_offloads & ~net_guest_offloads(net->host->offload)))
+	     net->pairs_used > net->nr_pairs))
 		state_fail(s, -EBADMSG, "filter", "no state that this device could have");
 	if (state_reading(s) && s->err)
 		net_filter_reset(net);
@@ -142,9 +154,13 @@ static void net_state(struct virtio_device *vdev, struct state *s)
 		memcpy(vdev->config + offsetof(struct virtio_net_config, mac), net->filter.mac, NET_MAC_LEN);
 	}
 	pthread_mutex_unlock(&net->filter_lock);
+	/* Saving took the queues from the kernel. */
+	if (!state_reading(s) && net->vhost && virtio_is_ready(vdev) && net_vhost_start(net))
+		virtio_needs_reset(vdev, "vhost: queues that it no longer takes");
 	if (!state_printing(s))
 		return;
-	state_note(s, "host", "%s %s", net->host->ops->name, net->host->ifname);
+	state_note(s, "host", "%s %s%s", net->host->ops->name, net->host->ifname,
+		   net->vhost ? ", vhost" : "");
 	for (u32 i = 0; i < net->nr_pairs; i++) {
 		struct net_counts rx, tx;
 
@@ -159,11 +175,21 @@ static void net_state(struct virtio_device *vdev, struct state *s)
 	}
 }
 
+static enum device_link net_link(struct device *dev, enum device_link want)
+{
+	struct virtio_net *net = net_of(virtio_of(dev));
+
+	if (want != DEVICE_LINK_ASK)
+		net_set_link(net, want == DEVICE_LINK_UP);
+	return atomic_load(&net->link_up) ? DEVICE_LINK_UP : DEVICE_LINK_DOWN;
+}
+
 static const struct virtio_ops net_virtio_ops = {
 	.id = VIRTIO_ID_NET,
 	.class = 0x020000, /* Ethernet */
 	.notify = net_notify,
 	.ready = net_ready,
+	.drain = net_drain,
 	.reset = net_reset,
 	.state = net_state,
 };
@@ -191,6 +217,12 @@ static u64 features_of(const struct virtio_net *net, const struct net_config *cf
 		VIRTIO_BIT(VIRTIO_NET_F_CTRL_RX) | VIRTIO_BIT(VIRTIO_NET_F_CTRL_RX_EXTRA) |
 		VIRTIO_BIT(VIRTIO_NET_F_CTRL_VLAN) | VIRTIO_BIT(VIRTIO_NET_F_CTRL_MAC_ADDR);
 
+	/* The kernel passes every frame. */
+	if (net->vhost)
+		f &= ~(VIRTIO_BIT(VIRTIO_NET_F_CTRL_RX) | VIRTIO_BIT(VIRTIO_NET_F_CTRL_RX_EXTRA) |
+		       VIRTIO_BIT(VIRTIO_NET_F_CTRL_VLAN));
+	if (net->vhost && !(net_vhost_features(net) >> VIRTIO_NET_F_MRG_RXBUF & 1))
+		f &= ~VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF);
 	if (net->host->mtu >= NET_MIN_MTU)
 		f |= VIRTIO_BIT(VIRTIO_NET_F_MTU);
 	if (net->nr_pairs > 1)
@@ -224,6 +256,12 @@ static int make_pair(struct virtio_net *net, u32 i)
 	p->want = 1;
 	p->src = (struct event_source){.fd = p->host->fd, .fn = net_host_ready, .arg = p};
 	snprintf(name, sizeof(name), "%.8s-%u", vdev->dev.name, i);
+	/* The third queue may turn out to be the control queue, which is the main loop's. */
+	for (u32 q = 2 * i; net->vhost && q < 2 * i + 2; q++)
+		if (q != 2)
+			vdev->source[q].loop = NULL;
+	if (net->vhost)
+		return 0;
 	err = worker_init(&p->worker, name);
 	if (err) {
 		log_error("%s: a worker for queue %u: %s", vdev->dev.name, i, strerror(-err));
@@ -265,11 +303,18 @@ static int net_create(struct device *dev, const void *params)
 	config.status = config_status(net);
 	config.max_virtqueue_pairs = htole16((u16)net->nr_pairs);
 	config.mtu = htole16((u16)net->host->mtu);
+	err = net_vhost_create(net, cfg->vhost);
+	if (err)
+		return err;
+	if (net->vhost)
+		setup.without = VHOST_WITHOUT;
 	setup.features = features_of(net, cfg);
 	setup.nr_queues = 2 * net->nr_pairs + 1;
 	err = virtio_device_create(&net->vdev, &setup);
 	for (u32 i = 0; i < net->nr_pairs && !err; i++)
 		err = make_pair(net, i);
+	if (!err && net->vhost)
+		err = net_vhost_rings(net);
 	return err;
 }
 
@@ -278,6 +323,8 @@ static int net_start(struct device *dev)
 	struct virtio_net *net = net_of(virtio_of(dev));
 	int err = virtio_device_start(dev);
 
+	if (net->vhost)
+		return err ? err : net_vhost_listen(net);
 	for (u32 i = 0; i < net->nr_pairs && !err; i++) {
 		struct net_pair *p = net->pair[i];
 
@@ -292,7 +339,10 @@ static void net_stop(struct device *dev)
 {
 	struct virtio_net *net = net_of(virtio_of(dev));
 
-	for (u32 i = 0; i < net->nr_pairs; i++) {
+	/* What the vCPUs left running. */
+	for (u32 i = 0; net->vhost && i < 2 * net->nr_pairs; i++)
+		net_vhost_drain(net, i);
+	for (u32 i = 0; !net->vhost && i < net->nr_pairs; i++) {
 		worker_stop(&net->pair[i]->worker);
 		event_del(&net->pair[i]->worker.loop, &net->pair[i]->src);
 	}
@@ -311,6 +361,7 @@ static void net_destroy(struct device *dev)
 			worker_destroy(&net->pair[i]->worker);
 		free(net->pair[i]);
 	}
+	net_vhost_destroy(net);
 	virtio_device_destroy(dev);
 	pthread_mutex_destroy(&net->filter_lock);
 	net_close(net->host);
@@ -330,6 +381,7 @@ const struct device_ops virtio_net_ops = {
 	.start = net_start,
 	.stop = net_stop,
 	.reset = virtio_device_reset,
+	.link = net_link,
 	.describe = virtio_device_describe,
 	.describe_acpi = virtio_device_describe_acpi,
 	.state = virtio_device_state,

@@ -80,6 +80,7 @@ struct virtio_net {
 	u8 mac[NET_MAC_LEN]; /* at power-on */
 	atomic_bool link_up;
 	struct net_pair *pair[NET_MAX_QUEUES];
+	struct vhost_net *vhost; /* NULL: frames are moved here */
 
 	pthread_mutex_t filter_lock;
 	/* filter_lock. */
@@ -115,7 +116,20 @@ bool net_filter_takes(const struct net_filter *f, const u8 head[NET_FILTER_HEAD]
 int __must_check net_apply_offloads(struct virtio_net *net, u64 offloads);
 /* The guest's features that TUN_F_* stand for. */
 u64 net_guest_offloads(u32 tun);
-/* The cable in or out, told to the driver. Any thread that does not hold isr_lock. */
+/* The cable in or out, told to the driver. dev->lock held. */
 void net_set_link(struct virtio_net *net, bool up);
+
+/* ---- vhost (net-vhost.c); dev->lock held where the VM runs --------------------------------------------- */
+
+/* net->vhost as the user wants it, `how` being an enum net_vhost. -errno after one logged line. */
+int __must_check net_vhost_create(struct virtio_net *net, u32 how);
+int __must_check net_vhost_rings(struct virtio_net *net); /* when there are queues; as above */
+u64 net_vhost_features(const struct virtio_net *net);
+int __must_check net_vhost_listen(struct virtio_net *net); /* main thread; -errno, silent */
+void net_vhost_destroy(struct virtio_net *net);		   /* also where there is none */
+/* Queues that are ready become the kernel's; -errno, silent: then none is. */
+int __must_check net_vhost_start(struct virtio_net *net);
+void net_vhost_drain(struct virtio_net *net, u32 index);
+void net_vhost_link(struct virtio_net *net, bool up);
 
 #endif

@@ -299,6 +299,13 @@ static bool virtio_pci_message(struct virtio_device *vdev, u16 vector)
 	return true;
 }
 
+static int virtio_pci_vector_fd(struct virtio_device *vdev, u16 vector)
+{
+	struct virtio_pci *p = pci_of(vdev);
+
+	return msix_enabled(p->msix) ? msix_fd(p->msix, vector) : -ENOTSUP;
+}
+
 static void virtio_pci_set_line(struct virtio_device *vdev, bool level)
 {
 	pci_set_intx(&pci_of(vdev)->fn, level);
@@ -422,6 +429,7 @@ const struct virtio_transport virtio_pci = {
 	.destroy = virtio_pci_destroy,
 	.reset = virtio_pci_reset,
 	.message = virtio_pci_message,
+	.vector_fd = virtio_pci_vector_fd,
 	.set_line = virtio_pci_set_line,
 	.queue_ready = virtio_pci_queue_ready,
 	.state = virtio_pci_state,

@@ -19,6 +19,11 @@ struct virtio_transport {
 	void (*reset)(struct virtio_device *vdev); /* the device was reset; may be NULL */
 	/* Sends the vector's message: true; false where interrupts are a line. Any thread. May be NULL. */
 	bool (*message)(struct virtio_device *vdev, u16 vector);
+	/*
+	 * For a queue that the kernel serves (vhost): the eventfd that sends the vector's message when it is
+	 * signalled, or -errno where interrupts are a line. May be NULL.
+	 */
+	int (*vector_fd)(struct virtio_device *vdev, u16 vector);
 	/* Drives the interrupt line. isr_lock held; any thread. */
 	void (*set_line)(struct virtio_device *vdev, bool level);
 	/* A queue became ready: notifications are to reach its eventfd. */

@@ -77,6 +77,7 @@ struct net_queue {
 
 struct net_ops {
 	const char *name; /* "tap" */
+	bool no_vhost;	  /* its fds are nothing that the kernel's vhost-net knows */
 	int (*open)(struct net *net, const struct net_config *cfg);
 	ssize_t (*send)(struct net_queue *q, const struct iovec *iov, u32 n);
 	ssize_t (*recv)(struct net_queue *q, const struct iovec *iov, u32 n);

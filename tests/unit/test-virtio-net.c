@@ -24,6 +24,10 @@ static void test_config(void **state)
 	assert_true(offered >> VIRTIO_NET_F_HOST_TSO4 & 1);
 	assert_false(offered >> VIRTIO_NET_F_MQ & 1);
 	assert_false(offered >> VIRTIO_NET_F_GUEST_USO4 & 1);
+	assert_int_equal(virtio_net_ops.link(&bed.vdev->dev, DEVICE_LINK_ASK), DEVICE_LINK_UP);
+	assert_int_equal(virtio_net_ops.link(&bed.vdev->dev, DEVICE_LINK_DOWN), DEVICE_LINK_DOWN);
+	assert_int_equal(bed_access(bed.base + VIRTIO_MMIO_CONFIG + 6, 2, false, 0), 0);
+	assert_int_equal(virtio_net_ops.link(&bed.vdev->dev, DEVICE_LINK_UP), DEVICE_LINK_UP);
 	/* The driver writes none of it. */
 	bed_access(bed.base + VIRTIO_MMIO_CONFIG, 4, true, 0);
 	assert_int_equal(bed_access(bed.base + VIRTIO_MMIO_CONFIG, 4, false, 0), 0x03020102);
