@@ -82,6 +82,20 @@ with_lspci() {
 	pack "$1"
 }
 
+# with_usernet DIR: in L1's DIR passt, and a lkvm that loads libslirp, with their libraries: DIR/run PROGRAM
+with_usernet() {
+	local program path
+	mkdir -p "$1"
+	for program in "$usernet/root/usr/bin/passt" "$dynamic"; do
+		[ ! -x "$program" ] || needs "$program" "$usernet/root"
+	done | cat - <(needs "$(find "$usernet/root" -name 'libslirp.so.0')" "$usernet/root") |
+		sort -u | while read -r path; do
+		cp -L "$path" "$1/"
+	done
+	printf '#!/bin/sh\nd=${0%%/*}\nexec $d/ld-linux* --library-path $d $d/"$@"\n' >"$1/run"
+	chmod 755 "$1"/run "$1"/ld-linux*
+}
+
 # image DIR: make it, in DIR/initrd
 image() {
 	local root=$1/root guest=$1/guest name path how
@@ -101,6 +115,7 @@ image() {
 	fi
 	[ -z "$lspci" ] || with_lspci "$1/lspci" >"$root/guest/lspci"
 
+	[ -z "$usernet" ] || with_usernet "$root/usernet"
 	cp "$(busybox busybox)" "$root/bin/busybox"
 	cp "$lab/l1-init" "$root/init"
 	chmod 755 "$root/init"

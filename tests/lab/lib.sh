@@ -100,7 +100,8 @@ vm_start() {
 	rm -f "$vm.in"
 	mkfifo "$vm.in"
 	# shellcheck disable=SC2086	# in a network namespace, or not
-	${ns_pid:+nsenter -t $ns_pid -n} lkvm run --name "$vm" "$@" <"$vm.in" >"$vm.out" 2>"$vm.err" &
+	${ns_pid:+nsenter -t $ns_pid -n} ${lkvm_run:-lkvm} run --name "$vm" "$@" \
+		<"$vm.in" >"$vm.out" 2>"$vm.err" &
 	vm_pid=$!
 	exec 3>"$vm.in"
 }
@@ -189,6 +190,11 @@ one_of() {
 	*" $1 "*) [ -n "$1" ] ;;
 	*) return 1 ;;
 	esac
+}
+
+# no_passt: its process is over
+no_passt() {
+	within 10 sh -c '! pidof passt'
 }
 
 # netns: a network of its own for the VMs of this case and for commands given to in_ns

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Network by a tap in a network namespace: DHCP, ping, TCP both ways, over each transport and kind of ring
+# Network by a tap in a network namespace: DHCP, ping, TCP; over each transport, by lkvm and by vhost
 # lab: arch=x86-64,arm64-gicv3 bound=900
 l1=192.168.77.1
 netns
@@ -16,28 +16,32 @@ printf '%s\n' 'start 192.168.77.20' 'end 192.168.77.20' 'interface lab0' 'option
 mkfifo silent
 head -c 3000000 /dev/urandom >data
 
-for transport in pci mmio; do
-	for ring in packed split; do
-		rm -f got down ready
-		boot "$transport-$ring" --virtio-transport=$transport --virtio-ring=$ring \
-			-n "mode=tap,ifname=lab0,script=$PWD/up.sh,downscript=$PWD/down.sh" \
-			-p "quiet labmod=virtio_$transport,virtio_net" \
-			-p "lab=dhcp,nic,ping=$l1,get=$l1:5001,put=$l1:5002:3000,poweroff"
-		within 60 test -e ready
-		in_ns udhcpd -f udhcpd.conf 2>udhcpd.log &
-		in_ns nc -l -p 5001 <data >/dev/null &
-		in_ns nc -l -p 5002 <>silent >got &
-		up
-		ends 0 120
-		kill %2 2>/dev/null
-		check "$vm: an address by DHCP" says '^LAB-INFO dhcp=192.168.77.20/24 router=192.168.77.1 '
-		check "$vm: pings come back" [ "$(info ping-56)" = 3 ]
-		check "$vm: long ones too" [ "$(info ping-1400)" = 3 ]
-		check "$vm: TCP into the guest" [ "$(info got)" = "$(sum_of data)" ]
-		check "$vm: TCP out of the guest" [ "$(info put)" = "$(sum_of got)" ]
-		check "$vm: a carrier" [ "$(info carrier)" = 1 ]
-		check "$vm: the tap is gone, and its script ran" [ "$(cat down)" = lab0 ]
-		check "$vm: the guest's log is without a complaint about the machine" clean_log
-		check "$vm: lkvm complains of nothing" [ ! -s "$vm.err" ]
-	done
+for kind in pci-packed-off mmio-split-off pci-packed-auto mmio-split-on; do
+	transport=${kind%%-*} vhost=${kind##*-}
+	ring=${kind#*-} ring=${ring%-*}
+	rm -f got down ready
+	boot "$transport-$ring-$vhost" --virtio-transport=$transport --virtio-ring=$ring \
+		-n "mode=tap,ifname=lab0,vhost=$vhost,script=$PWD/up.sh,downscript=$PWD/down.sh" \
+		-p "quiet labmod=virtio_$transport,virtio_net" \
+		-p "lab=dhcp,nic,ping=$l1,get=$l1:5001,put=$l1:5002:3000,poweroff"
+	within 60 test -e ready
+	in_ns udhcpd -f udhcpd.conf 2>udhcpd.log &
+	in_ns nc -l -p 5001 <data >/dev/null &
+	in_ns nc -l -p 5002 <>silent >got &
+	up
+	ctl debug -n "$vm" && cp ctl.out threads
+	ends 0 120
+	kill %2 2>/dev/null
+	check "$vm: an address by DHCP" says '^LAB-INFO dhcp=192.168.77.20/24 router=192.168.77.1 '
+	vhosts=$(grep -c vhost threads)
+	[ $vhost = off ] || check "$vm: the kernel serves its queues" [ "$vhosts" = 1 ]
+	[ $vhost != off ] || check "$vm: a worker serves its queues" [ "$vhosts" = 0 ]
+	check "$vm: pings come back" [ "$(info ping-56)" = 3 ]
+	check "$vm: long ones too" [ "$(info ping-1400)" = 3 ]
+	check "$vm: TCP into the guest" [ "$(info got)" = "$(sum_of data)" ]
+	check "$vm: TCP out of the guest" [ "$(info put)" = "$(sum_of got)" ]
+	check "$vm: a carrier" [ "$(info carrier)" = 1 ]
+	check "$vm: the tap is gone, and its script ran" [ "$(cat down)" = lab0 ]
+	check "$vm: the guest's log is without a complaint about the machine" clean_log
+	check "$vm: lkvm complains of nothing" [ ! -s "$vm.err" ]
 done
