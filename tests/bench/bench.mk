@@ -7,7 +7,7 @@ BENCH := $(O)/tests/bench
 BENCH_TRIPS := 200000
 .PHONY: bench-programs
 bench-programs: $(BENCH)/floor $(BENCH)/measure \
-	$(BENCH)/diskload $(BENCH)/ring $(BENCH)/first.flat $(BENCH)/none.flat \
+	$(BENCH)/diskload $(BENCH)/netload $(BENCH)/ring $(BENCH)/first.flat $(BENCH)/none.flat \
 	$(BENCH)/pio.flat $(BENCH)/mmio.flat $(GUEST)/hello.pvh64 $(GUEST)/poke.mb
 
 $(BENCH)/%: tests/bench/%.c tests/bench/bench.mk
