@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Bare metal: SVE's vector lengths, pointer authentication, performance counters and their filter
+# Bare metal: SVE's vector lengths, pointer authentication, memory tags, performance counters and their filter
 # lab: arch=arm64-gicv3,arm64-max
 . /lab/cases/arm-payload.inc
 guest plain 0 features.img -m 64 -p "$CPU_FEATURES"
@@ -17,7 +17,7 @@ case $CPU_FEATURES in
 	check "it says so" grep -q 'cannot give a guest SVE' "$vm.err"
 	;;
 esac
-guest no-mte 0 features.img -m 64 --disable-mte -p "$CPU_FEATURES"
+guest no-mte 0 features.img -m 64 --disable-mte -p "${CPU_FEATURES% mte}"
 guest pmu 0 features.img -m 64 --pmu -p "$CPU_FEATURES pmu"
 check "cycles are there to be counted" [ "$(fact cycles)" = "named counted" ]
 for filter in deny:0x11 deny:0x10-0x12 allow:0x3; do
