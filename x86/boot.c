@@ -11,6 +11,7 @@
 
 #define FLAT_SELECTOR 0x1000
 #define FLAT_STACK    0x8000
+#define FLAT_ROOM     0x1000
 #define FLAT_MAX      (X86_EBDA - (FLAT_SELECTOR << 4))
 
 static enum boot_protocol recognise(const struct boot_image *img)
@@ -23,6 +24,16 @@ static enum boot_protocol recognise(const struct boot_image *img)
 		return BOOT_MULTIBOOT;
 	/* A damaged ELF file is named as one by its loader. */
 	return elf_is(img) ? BOOT_ELF64 : BOOT_AUTO;
+}
+
+/*
+ * In the image's own segment, as a program of one segment has it, as long as that leaves FLAT_ROOM: in its
+ * middle, or at its end (sp wraps to fffe). Right below the image for one that fills its segment.
+ */
+static void flat_stack(struct x86_start *start, size_t size)
+{
+	start->sp = size <= FLAT_STACK - FLAT_ROOM ? FLAT_STACK : 0;
+	start->stack = size <= KiB(64) - FLAT_ROOM ? FLAT_SELECTOR : 0;
 }
 
 int flat_load(struct kvm *kvm, const struct boot_image *img)
@@ -38,7 +49,8 @@ int flat_load(struct kvm *kvm, const struct boot_image *img)
 			  img->size, (unsigned long long)FLAT_MAX);
 		return -EFBIG;
 	}
-	*start = (struct x86_start){.mode = X86_START_REAL, .selector = FLAT_SELECTOR, .sp = FLAT_STACK};
+	*start = (struct x86_start){.mode = X86_START_REAL, .selector = FLAT_SELECTOR};
+	flat_stack(start, img->size);
 	return guest_write(&kvm->mem, FLAT_SELECTOR << 4, img->data, img->size);
 }
 

@@ -132,6 +132,7 @@ static void start_real(struct kvm_sregs *sregs, const struct x86_start *start)
 	struct kvm_segment data = segment(start->selector, base, 0xffff, 3, true, false, false, false);
 
 	set_segments(sregs, &code, &data);
+	sregs->ss = segment(start->stack, (u64)start->stack << 4, 0xffff, 3, true, false, false, false);
 }
 
 static void start_flat(struct kvm_sregs *sregs, bool long_mode)

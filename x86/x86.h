@@ -19,7 +19,8 @@ enum x86_start_mode {
 struct x86_start {
 	enum x86_start_mode mode;
 	u64 ip, sp;
-	u16 selector; /* real mode: cs = ds = es = ss */
+	u16 selector; /* real mode: cs = ds = es */
+	u16 stack;    /* real mode: ss */
 	u64 ax, bx, si;
 };
 

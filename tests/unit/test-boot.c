@@ -388,6 +388,42 @@ static void test_step(void **state)
 	close(f.fd);
 }
 
+/* No push of a flat image may hit the image: where SS:SP points, and the 4 KiB below, are none of it. */
+static void test_flat_stack(void **state)
+{
+	static const struct {
+		size_t size;
+		u16 ss;
+		u64 sp;
+	} want[] = {
+		{9, 0x1000, 0x8000}, {0x7000, 0x1000, 0x8000}, {0x7001, 0x1000, 0},	  {0xf000, 0x1000, 0},
+		{0xf001, 0, 0},	     {0x10000, 0, 0},	       {0x9fc00 - 0x10000, 0, 0},
+	};
+	static const char *const flat[] = {"--boot", "flat", NULL};
+
+	for (u32 i = 0; i < ARRAY_SIZE(want); i++) {
+		u8 *image = calloc(1, want[i].size);
+		struct kvm_sregs sregs;
+		struct kvm_regs regs;
+		struct vm_file f;
+
+		memset(image, 0xf4, want[i].size);
+		f = vm_file(image, want[i].size);
+		assert_int_equal(vm_up(f.path, MiB(4), "boot", flat), 0);
+		assert_int_equal(kvm_ioctl(vm.kvm.vcpu[0].fd, KVM_GET_SREGS, &sregs), 0);
+		assert_int_equal(kvm_ioctl(vm.kvm.vcpu[0].fd, KVM_GET_REGS, &regs), 0);
+		assert_int_equal(sregs.cs.base, 0x10000);
+		assert_int_equal(sregs.ds.base, 0x10000);
+		assert_int_equal(sregs.ss.selector, want[i].ss);
+		assert_int_equal(sregs.ss.base, want[i].ss << 4);
+		assert_int_equal(regs.rsp, want[i].sp);
+		assert_guest(0x10000, image, want[i].size);
+		vm_down();
+		close(f.fd);
+		free(image);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -395,6 +431,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_too_large, vm_setup, vm_teardown),
 		cmocka_unit_test_setup_teardown(test_file, vm_setup, vm_teardown),
 		cmocka_unit_test_setup_teardown(test_cut_short, vm_setup, vm_teardown),
+		cmocka_unit_test_setup_teardown(test_flat_stack, vm_setup, vm_teardown),
 		cmocka_unit_test_setup_teardown(test_pipe, vm_setup, vm_teardown),
 		cmocka_unit_test_setup_teardown(test_empty_pipe, vm_setup, vm_teardown),
 		cmocka_unit_test_setup_teardown(test_gzip, vm_setup, vm_teardown),

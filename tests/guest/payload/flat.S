@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A flat 16-bit image: loaded at 0x10000 and entered in real mode at 1000:0000. Says where it finds itself;
- * the stack and a far-off byte of the image (past the first 32 KiB) must work.
+ * the stack and a far-off byte of the image (past the first 32 KiB) must work,
+ * and what the stack is used for must not be the image's.
  */
 	.code16
 	.text
@@ -29,6 +30,8 @@ _start:
 	jnz bad
 	cmpl $0x600dda7a, far_away
 	jne bad
+	cmpl $0x600dda7a, middle	/* where shorter images have their stack */
+	jne bad
 	mov $message, %si
 	call puts
 	mov $0, %al
@@ -54,6 +57,9 @@ puts:	lodsb
 message:
 	.ascii "ok real mode at 1000:0000, stack, segments, flags\r\n"
 	.ascii "done\r\n\0"
+	.org 0x7ffc
+middle:
+	.long 0x600dda7a
 	.org 0x9000
 far_away:
 	.long 0x600dda7a
