@@ -25,7 +25,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -54,7 +53,8 @@ struct console {
 	const struct console_client *client;
 
 	/* Input, main thread. */
-	struct event_source in_src, kick_src;
+	struct event_source in_src;
+	struct event_timer kick;    /* due at once: console_input_ready() */
 	struct event_timer recheck; /* of a pty whose slave side nobody has open */
 	bool in_open;		    /* there is an input, and it has not ended */
 	bool in_armed;		    /* in_src will report */
@@ -242,11 +242,9 @@ static void flush_last(struct console *con)
 
 void console_input_ready(struct console *con)
 {
-	u64 one = 1;
-
-	/* Cannot fail but by a full counter, and then the wake-up is under way already. */
-	if (con->kick_src.fd >= 0 && write(con->kick_src.fd, &one, sizeof(one)) < 0)
-		return;
+	/* The answer never changes while devices run. */
+	if (con->tty.in >= 0)
+		event_timer_set(&con->kick, 1, 0);
 }
 
 static void in_arm(struct console *con)
@@ -363,12 +361,9 @@ static void on_in(struct event_source *src, u32 events)
 	pump(con);
 }
 
-static void on_kick(struct event_source *src, u32 events)
+static void on_kick(struct event_timer *timer)
 {
-	u64 count;
-
-	if (read(src->fd, &count, sizeof(count)) == sizeof(count))
-		pump(src->arg);
+	pump(timer->arg);
 }
 
 static void on_recheck(struct event_timer *timer)
@@ -439,11 +434,7 @@ static int open_sources(struct console *con)
 	con->pending = malloc(PENDING_SIZE);
 	if (!con->pending)
 		return -ENOMEM;
-	con->kick_src = (struct event_source){.fn = on_kick, .arg = con};
-	con->kick_src.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (con->kick_src.fd < 0)
-		return -errno;
-	err = event_add(&con->kvm->loop, &con->kick_src, EPOLLIN);
+	err = event_timer_init(&con->kvm->loop, &con->kick, on_kick, con);
 	if (!err && pty)
 		err = event_timer_init(&con->kvm->loop, &con->recheck, on_recheck, con);
 	if (err)
@@ -473,7 +464,7 @@ int consoles_create(struct kvm *kvm)
 		kvm->console[i] = con;
 		con->kvm = kvm;
 		con->index = i;
-		con->tty.in = con->tty.out = con->kick_src.fd = -1;
+		con->tty.in = con->tty.out = -1;
 		pthread_mutex_init(&con->lock, NULL);
 		/* stdin and stdout are left alone where no device wants them. */
 		err = kvm->cfg->tty[i] ? open_host_side(con) : 0;
@@ -514,10 +505,8 @@ void consoles_destroy(struct kvm *kvm)
 		flush_last(con);
 		event_del(&kvm->loop, &con->in_src);
 		event_del(&kvm->loop, &con->out_src);
-		event_del(&kvm->loop, &con->kick_src);
+		event_timer_destroy(&kvm->loop, &con->kick);
 		event_timer_destroy(&kvm->loop, &con->recheck);
-		if (con->kick_src.fd >= 0)
-			close(con->kick_src.fd);
 		tty_close(&con->tty);
 		pthread_mutex_destroy(&con->lock);
 		free(con->pending);

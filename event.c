@@ -7,18 +7,9 @@
 #include <lkvm/event.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
-
-static void on_wake(struct event_source *src, u32 events)
-{
-	struct event_loop *loop = src->arg;
-
-	/* Not read: once the loop is to stop, it stays stopped. */
-	loop->stop = true;
-}
 
 int event_add(struct event_loop *loop, struct event_source *src, u32 events)
 {
@@ -72,13 +63,20 @@ int event_run(struct event_loop *loop)
 	return 0;
 }
 
+/* Has the timerfd expire at once. */
+static void wake(struct event_loop *loop)
+{
+	const struct itimerspec past = {.it_value = {.tv_nsec = 1}};
+
+	timerfd_settime(loop->timer_fd.fd, TFD_TIMER_ABSTIME, &past, NULL);
+}
+
+/* Without the lock, for a signal handler may call us: timers_arm() looks at `stop` after it has set the fd.
+ */
 void event_stop(struct event_loop *loop)
 {
-	u64 one = 1;
-
-	/* Cannot fail but by a full counter, which wakes the loop just as well. */
-	if (write(loop->wake_fd, &one, sizeof(one)) < 0)
-		return;
+	atomic_store(&loop->stop, true);
+	wake(loop);
 }
 
 /* ---- timers ----------------------------------------------------------------------------------- */
@@ -107,6 +105,8 @@ static void timers_arm(struct event_loop *loop)
 	when.it_value.tv_sec = (time_t)(next / 1000000000);
 	when.it_value.tv_nsec = (long)(next % 1000000000);
 	timerfd_settime(loop->timer_fd.fd, TFD_TIMER_ABSTIME, &when, NULL);
+	if (atomic_load(&loop->stop))
+		wake(loop);
 }
 
 /* Takes the earliest timer that is due by `now`, and arms it for its next period. With timer_lock held. */
@@ -206,24 +206,14 @@ int event_init(struct event_loop *loop)
 
 	memset(loop, 0, sizeof(*loop));
 	list_init(&loop->timers);
-	loop->wake_fd = loop->timer_fd.fd = -1;
+	loop->timer_fd.fd = -1;
 	loop->epfd = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->epfd < 0)
 		return -errno;
 	pthread_mutex_init(&loop->timer_lock, NULL);
-	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (loop->wake_fd < 0) {
-		err = -errno;
-		goto fail;
-	}
-	loop->wake = (struct event_source){.fd = loop->wake_fd, .fn = on_wake, .arg = loop};
-	err = event_add(loop, &loop->wake, EPOLLIN);
-	if (!err)
-		err = timers_init(loop);
-	if (!err)
-		return 0;
-fail:
-	event_destroy(loop);
+	err = timers_init(loop);
+	if (err)
+		event_destroy(loop);
 	return err;
 }
 
@@ -232,12 +222,9 @@ void event_destroy(struct event_loop *loop)
 	if (loop->epfd < 0)
 		return;
 	event_del(loop, &loop->timer_fd);
-	event_del(loop, &loop->wake);
 	if (loop->timer_fd.fd >= 0)
 		close(loop->timer_fd.fd);
-	if (loop->wake_fd >= 0)
-		close(loop->wake_fd);
 	close(loop->epfd);
-	loop->wake_fd = loop->epfd = loop->timer_fd.fd = -1;
+	loop->epfd = loop->timer_fd.fd = -1;
 	pthread_mutex_destroy(&loop->timer_lock);
 }

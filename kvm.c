@@ -30,10 +30,8 @@
 #define PANIC_GRACE_NS 2000000000ull
 
 static const struct kvm_cap core_caps[] = {
-	/* Linux 4.11, which has whatever else the core takes for granted. */
+	/* Linux 4.11, which has whatever else the core takes for granted: irqfds, ioeventfds. */
 	{KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
-	{KVM_CAP_IRQFD, "KVM_CAP_IRQFD"},
-	{KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD"},
 	{0, NULL},
 };
 
@@ -387,7 +385,7 @@ int kvm_up(struct kvm *kvm, const struct vm_config *cfg, const char *last_step)
 	kvm->log = &cfg->log;
 	kvm->start_ns = cfg->start_ns ? cfg->start_ns : now_ns();
 	kvm->sys_fd = kvm->vm_fd = kvm->mem.fd = -1;
-	kvm->signals.fd = kvm->loop.epfd = kvm->loop.wake_fd = kvm->loop.timer_fd.fd = -1;
+	kvm->signals.fd = kvm->loop.epfd = kvm->loop.timer_fd.fd = -1;
 	list_init(&kvm->devices);
 	pthread_mutex_init(&kvm->pause.lock, NULL);
 	pthread_cond_init(&kvm->pause.parked, NULL);
@@ -456,6 +454,7 @@ static int run_once(struct kvm *kvm, const struct vm_config *cfg)
 int kvm_session(const struct vm_config *cfg)
 {
 	struct kvm *kvm = calloc(1, sizeof(*kvm));
+	bool again = cfg->on_reboot == ON_REBOOT_RESTART;
 	sigset_t old;
 	int status;
 
@@ -469,11 +468,13 @@ int kvm_session(const struct vm_config *cfg)
 		return status;
 	}
 	/* Over all restarts: a signal that comes between two VMs waits for the second. */
-	signals_block(&old);
+	if (again)
+		signals_block(&old);
 	do {
 		status = run_once(kvm, cfg);
-	} while (cfg->on_reboot == ON_REBOOT_RESTART && atomic_load(&kvm->end) == VM_RESET);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	} while (again && atomic_load(&kvm->end) == VM_RESET);
+	if (again)
+		pthread_sigmask(SIG_SETMASK, &old, NULL);
 	free(kvm);
 	return status;
 }

@@ -459,12 +459,20 @@ int vcpu_host_cpus(const struct kvm *kvm, cpu_set_t *set)
 	return -EINVAL;
 }
 
-/* What vCPU threads are made with: a small stack, and --vcpu-affinity. */
+/*
+ * What vCPU threads are made with: a small stack, --vcpu-affinity, and everything blocked but the kick, for
+ * other signals are the main thread's.
+ */
 static int thread_attr(const struct kvm *kvm, pthread_attr_t *attr)
 {
 	cpu_set_t cpus;
+	sigset_t all;
 	int err = -pthread_attr_setstacksize(attr, STACK_SIZE);
 
+	sigfillset(&all);
+	sigdelset(&all, SIG_KICK);
+	if (!err)
+		err = -pthread_attr_setsigmask_np(attr, &all);
 	if (err) {
 		log_error("vCPU threads: a stack of %llu KiB: %s", (unsigned long long)(STACK_SIZE >> 10),
 			  strerror(-err));
@@ -480,17 +488,12 @@ int vcpus_start(struct kvm *kvm)
 {
 	struct sigaction kick = {.sa_handler = on_kick};
 	pthread_attr_t attr;
-	sigset_t all, old;
 	int err;
 
 	pthread_attr_init(&attr);
 	err = thread_attr(kvm, &attr);
 	sigemptyset(&kick.sa_mask);
 	sigaction(SIG_KICK, &kick, NULL);
-	/* The threads start with everything blocked but the kick: other signals are the main thread's. */
-	sigfillset(&all);
-	sigdelset(&all, SIG_KICK);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
 	for (u32 i = 0; i < kvm->nr_vcpus && !err; i++) {
 		struct vcpu *vcpu = &kvm->vcpu[i];
 
@@ -507,7 +510,6 @@ int vcpus_start(struct kvm *kvm)
 		}
 		vcpu->threaded = true;
 	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
 	return err;
 }

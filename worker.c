@@ -38,15 +38,14 @@ static void *worker_run(void *arg)
 int worker_start(struct worker *w)
 {
 	pthread_attr_t attr;
-	sigset_t all, old;
+	sigset_t all;
 	int err;
 
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, WORKER_STACK);
 	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_attr_setsigmask_np(&attr, &all);
 	err = -pthread_create(&w->thread, &attr, worker_run, w);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
 	w->running = !err;
 	return err;

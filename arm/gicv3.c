@@ -115,9 +115,8 @@ static int gicv3_probe(const struct kvm *kvm)
 
 static int gicv3_its_probe(const struct kvm *kvm)
 {
-	int err = gicv3_probe(kvm);
-
-	return err ? err : kvm_device_probe(kvm, KVM_DEV_TYPE_ARM_VGIC_ITS);
+	/* A KVM has the one only beside the other. */
+	return kvm_device_probe(kvm, KVM_DEV_TYPE_ARM_VGIC_ITS);
 }
 
 /* How many vCPUs have their redistributors in the first and in the second region. */

@@ -19,11 +19,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define ESCAPE 0x01 /* Ctrl-a */
 
-/* An open file of our own for what fd is; fd itself where that cannot be had. */
+/* An open file of our own for what fd is; fd itself where that cannot be had; -1 where there is nothing. */
 static int open_again(int fd, int flags, bool *own, bool *terminal)
 {
 	struct stat st;
@@ -32,6 +33,9 @@ static int open_again(int fd, int flags, bool *own, bool *terminal)
 
 	*own = *terminal = false;
 	if (fstat(fd, &st) < 0)
+		return -1;
+	/* Nothing ever comes from /dev/null nor arrives there: no calls need be spent on it. */
+	if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3))
 		return -1;
 	*terminal = S_ISCHR(st.st_mode) && isatty(fd);
 	/* A regular file never blocks, and a second open file of it would have a position of its own. */

@@ -9,6 +9,7 @@
 #include <lkvm/list.h>
 #include <lkvm/types.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/epoll.h>
 
 struct event_source;
@@ -24,14 +25,15 @@ struct event_source {
 
 struct event_loop {
 	int epfd;
-	int wake_fd;			  /* eventfd: event_stop() */
 	struct event_source *pending[16]; /* of the batch at hand; event_del() takes a source out */
 	int nr_pending;
-	u32 nr_sources; /* added now, the loop's own two included; main thread */
-	struct event_source wake;
-	bool stop;
+	u32 nr_sources; /* added now, the loop's own timerfd included; main thread */
+	_Atomic bool stop;
 
-	/* All timers share one timerfd, which is set to the earliest deadline. */
+	/*
+	 * All timers share one timerfd, which is set to the earliest deadline, or to one long gone when the
+	 * loop is to stop.
+	 */
 	struct event_source timer_fd;
 	pthread_mutex_t timer_lock; /* guards the timers and the timerfd's setting; taken last of all locks */
 	struct list timers;	    /* those that are armed, in no order */

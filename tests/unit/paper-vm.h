@@ -185,7 +185,7 @@ static __unused void vm_free(struct vm *vm)
 	struct kvm *kvm = &vm->kvm;
 
 	control_destroy(kvm);
-	assert_int_equal(kvm->loop.nr_sources, 2); /* nothing but the loop's own */
+	assert_int_equal(kvm->loop.nr_sources, 1); /* nothing but the loop's own */
 	event_destroy(&kvm->loop);
 	pthread_cond_destroy(&kvm->pause.resumed);
 	pthread_cond_destroy(&kvm->pause.parked);
