@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=sh disable=SC2034
 #
-# The lab's row for arm64 on a host that has SVE, pointer authentication and memory tags besides what arm64-gicv3
-# has. No part of `arm64`, for few cases are about them. Data only; README.md beside run says what each name
-# means.
+# The lab's row for arm64 on a host that has SVE, pointer authentication and memory tags besides what
+# arm64-gicv3 has. No part of `arm64`, for few cases are about them. Data only; README.md beside run says what
+# each name means.
 
 # shellcheck source=arm64.sh
 . "$lab/arch/arm64.sh"
