@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* ANY-ARCH */
 /* WRAP: pwritev64 fdatasync ftruncate64 fallocate64 */
 /*
  * qcow2 images that are damaged, hostile, or beyond us: refused by name or stopped before harm; lkvm killed,

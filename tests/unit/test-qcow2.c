@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* ANY-ARCH */
 /*
  * qcow2 images that qemu-img made, in every geometry, changed at random by both engines and compared with a
  * model, by us and by qemu-img, which finds neither an error nor a leak afterwards.
