@@ -39,7 +39,6 @@ void pci_function_init(struct pci_function *fn, struct device *dev, const struct
 {
 	memset(fn, 0, sizeof(*fn));
 	fn->dev = dev;
-	fn->config_size = PCI_CFG_SPACE_SIZE;
 	fn->next_cap = PCI_STD_HEADER_SIZEOF;
 	pci_put16(fn->config, PCI_VENDOR_ID, ident->vendor);
 	pci_put16(fn->config, PCI_DEVICE_ID, ident->device);
@@ -106,7 +105,7 @@ int pci_register(struct pci_bus *bus, struct pci_function *fn, int devfn)
 		devfn = pci_free_slot(bus);
 	if (devfn == -ENOSPC)
 		return devfn;
-	if (devfn < 0 || devfn >= PCI_MAX_FUNCTIONS || fn->bus || fn->config_size > PCI_CFG_SPACE_EXP_SIZE) {
+	if (devfn < 0 || devfn >= PCI_MAX_FUNCTIONS || fn->bus) {
 		log_error("%s: %d is no place on the PCI bus, or it has one already", name, devfn);
 		return -EINVAL;
 	}
@@ -202,16 +201,16 @@ void pci_function_reset(struct pci_function *fn)
  */
 void pci_function_state(struct pci_function *fn, struct state *s)
 {
-	u8 saved[PCI_CFG_SPACE_EXP_SIZE];
+	u8 saved[PCI_CFG_SPACE_SIZE];
 	bool intx;
 
 	pthread_mutex_lock(&fn->bus->lock);
 	memcpy(saved, fn->config, sizeof(saved));
 	intx = fn->intx;
-	state_bytes(s, "config", saved, fn->config_size);
+	state_bytes(s, "config", saved, PCI_CFG_SPACE_SIZE);
 	state_bool(s, "intx", &intx);
 	if (state_reading(s) && !s->err) {
-		for (u32 i = 0; i < fn->config_size; i++) {
+		for (u32 i = 0; i < PCI_CFG_SPACE_SIZE; i++) {
 			u8 mask = fn->write[i] | fn->clear[i];
 
 			fn->config[i] = (u8)((fn->config[i] & ~mask) | (saved[i] & mask));
@@ -227,12 +226,12 @@ void pci_function_state(struct pci_function *fn, struct state *s)
 /* As much of an access as the function's space has. */
 static u32 pci_clip(const struct pci_function *fn, u32 reg, u32 len)
 {
-	return reg < fn->config_size ? (u32)min_u64(len, fn->config_size - reg) : 0;
+	return reg < PCI_CFG_SPACE_SIZE ? (u32)min_u64(len, PCI_CFG_SPACE_SIZE - reg) : 0;
 }
 
 void pci_config_set(struct pci_function *fn, u32 reg, const u8 *data, u32 len)
 {
-	assert(range_inside(reg, len, 0, fn->config_size));
+	assert(range_inside(reg, len, 0, PCI_CFG_SPACE_SIZE));
 	pthread_mutex_lock(&fn->bus->lock);
 	memcpy(fn->config + reg, data, len);
 	pthread_mutex_unlock(&fn->bus->lock);

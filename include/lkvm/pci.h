@@ -84,12 +84,11 @@ struct pci_function {
 	_Atomic bool master; /* the guest lets it reach memory and send messages (PCI_COMMAND_MASTER) */
 	struct pci_bus *bus; /* NULL while not registered */
 	u8 devfn;
-	u16 config_size; /* 256; 4096 with extended configuration space. Beyond it reads give all ones */
 	/* Under bus->lock once the VM runs. */
-	u8 config[PCI_CFG_SPACE_EXP_SIZE];
-	u8 power_on[PCI_CFG_SPACE_EXP_SIZE]; /* what config holds after a reset; from pci_register() on */
-	u8 write[PCI_CFG_SPACE_EXP_SIZE];    /* bits that take what is written */
-	u8 clear[PCI_CFG_SPACE_EXP_SIZE];    /* bits that a written 1 clears */
+	u8 config[PCI_CFG_SPACE_SIZE];	 /* none has extended space: beyond, reads give all ones */
+	u8 power_on[PCI_CFG_SPACE_SIZE]; /* what config holds after a reset; from pci_register() on */
+	u8 write[PCI_CFG_SPACE_SIZE];	 /* bits that take what is written */
+	u8 clear[PCI_CFG_SPACE_SIZE];	 /* bits that a written 1 clears */
 };
 
 /* A range of addresses as BARs have them. Size 0: there is none. */

@@ -7,7 +7,8 @@ cp /disk/fs.qcow2 small/full.qcow2
 boot full -d small/full.qcow2,format=qcow2,werror=stop --virtio-transport=mmio \
 	-p "quiet labmod=virtio_mmio,virtio_blk lab=fill=vda"
 up
-check "lkvm says that there is no space" within 120 grep -q 'No space left on device: the VM is paused' "$vm.err"
+check "lkvm says that there is no space" \
+	within 120 grep -q 'No space left on device: the VM is paused' "$vm.err"
 check "it is paused" listed "$vm .*paused"
 check "the guest has heard of nothing" fails says 'I/O error|LAB-INFO vda-sum'
 check "there is room" mount -o remount,size=200m small
