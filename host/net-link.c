@@ -81,7 +81,8 @@ int net_script_run(const char *who, const char *script, const char *ifname)
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setsigdefault(&attr, &all);
-	err = -posix_spawn(&pid, script, NULL, &attr, argv, environ);
+	/* Asked first: some emulators of user space give no other word of it than the child's status. */
+	err = access(script, X_OK) ? -errno : -posix_spawn(&pid, script, NULL, &attr, argv, environ);
 	posix_spawnattr_destroy(&attr);
 	if (err) {
 		log_error("%s: script %s: cannot be run: %s", who, script, strerror(-err));
