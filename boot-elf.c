@@ -75,6 +75,8 @@ static const char *check_table(const struct boot_image *img, const struct elf_in
 		return "an ELF file with no program headers";
 	if (!range_inside(phoff, count * size, 0, img->size))
 		return "truncated: its ELF program headers lie outside the file";
+	if (boot_image_need(img, phoff, count * size))
+		return "cannot be read where its ELF program headers are";
 	return NULL;
 }
 
@@ -143,6 +145,7 @@ static int clear(struct kvm *kvm, gpa_t gpa, u64 len)
 int elf_load(struct kvm *kvm, const struct boot_image *img, const struct elf_info *info, u64 offset)
 {
 	struct iovec iov[MEM_MAX_BANKS];
+	int err;
 
 	for (int pass = 0; pass < 2; pass++) {
 		for (u32 i = 0; i < nr_segments(img, info); i++) {
@@ -159,8 +162,10 @@ int elf_load(struct kvm *kvm, const struct boot_image *img, const struct elf_inf
 						"does not fit into guest memory; give the guest more (-m)");
 				continue;
 			}
-			if (guest_write(&kvm->mem, at, img->data + s.offset, s.filesz) ||
-			    clear(kvm, at + s.filesz, s.memsz - s.filesz))
+			err = boot_image_load(kvm, at, img, s.offset, s.filesz);
+			if (err && err != -EFAULT)
+				return err;
+			if (err || clear(kvm, at + s.filesz, s.memsz - s.filesz))
 				return bad(img, "does not fit into guest memory; give the guest more (-m)");
 		}
 	}
@@ -201,7 +206,8 @@ const u8 *elf_note(const struct boot_image *img, const struct elf_info *info, co
 		struct segment s = segment_at(img, info, i);
 		const u8 *found;
 
-		if (s.type != PT_NOTE || !range_inside(s.offset, s.filesz, 0, img->size))
+		if (s.type != PT_NOTE || !range_inside(s.offset, s.filesz, 0, img->size) ||
+		    boot_image_need(img, s.offset, s.filesz))
 			continue;
 		found = note_in(img->data + s.offset, s.filesz, info->big_endian, owner, type, len);
 		if (found)

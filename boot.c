@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -51,24 +52,12 @@ static void wait_readable(int fd)
 	ppoll(&p, 1, NULL, &mask);
 }
 
-/*
- * Reads to the end, with room for `expect` bytes to begin with. A file is read and not mapped, for one that
- * is cut short while it is mapped ends who looks at it by a SIGBUS.
- */
-static int read_all(struct boot_image *img, int fd, size_t expect)
+/* Something whose size nobody knows, a pipe for one: read to its end. */
+static int read_all(struct boot_image *img, int fd)
 {
 	size_t room = 0, size = 0;
 	u8 *data = NULL;
 	ssize_t n;
-
-	if (expect) {
-		room = expect;
-		data = malloc(room);
-		if (!data) {
-			log_error("%s: out of memory", img->path);
-			return -ENOMEM;
-		}
-	}
 
 	do {
 		if (size == room) {
@@ -80,12 +69,10 @@ static int read_all(struct boot_image *img, int fd, size_t expect)
 			}
 			data = grown;
 		}
-		if (!expect)
-			wait_readable(fd);
+		wait_readable(fd);
 		n = read(fd, data + size, room - size);
 		size += n > 0 ? (size_t)n : 0;
-		/* What a file grows by meanwhile is no part of it. */
-	} while ((n > 0 && (!expect || size < expect)) || (n < 0 && (errno == EINTR || errno == EAGAIN)));
+	} while (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)));
 	if (n < 0 || !size) {
 		int err = n < 0 ? -errno : -ENOEXEC;
 
@@ -98,7 +85,59 @@ static int read_all(struct boot_image *img, int fd, size_t expect)
 	return 0;
 }
 
+/* -EIO: the file has become shorter. Silent. */
+static int read_exactly(int fd, size_t offset, void *to, size_t len)
+{
+	while (len) {
+		ssize_t n = pread(fd, to, len, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		to = (u8 *)to + n;
+		offset += (size_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static void say_unread(const struct boot_image *img, int err)
+{
+	log_error("%s: %s", img->path, err == -EIO ? "was cut short while it was read" : strerror(-err));
+}
+
+/*
+ * The head of a file, and all of a small one. Of a large one the rest is read where it is wanted, most of it
+ * right into the guest's memory: a file is not mapped, for one that is cut short while it is mapped ends who
+ * looks at it by a SIGBUS, and not read as a whole, for that is a copy too many.
+ */
 static int read_file(struct boot_image *img, int fd)
+{
+	size_t head = (size_t)min_u64(img->size, BOOT_IMAGE_HEAD);
+	bool lazy = img->size > head;
+	u8 *data;
+	int err;
+
+	if (lazy)
+		data = mmap(NULL, img->size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	else
+		data = malloc(head);
+	if (!data || data == MAP_FAILED) {
+		log_error("%s: out of memory", img->path);
+		return -ENOMEM;
+	}
+	img->data = data;
+	img->lazy = lazy;
+	img->fd = fd;
+	err = read_exactly(fd, 0, data, head);
+	if (err)
+		say_unread(img, err);
+	return err;
+}
+
+static int read_image(struct boot_image *img, int fd)
 {
 	struct stat st;
 
@@ -112,13 +151,15 @@ static int read_file(struct boot_image *img, int fd)
 		log_error("%s: is a directory, not an image", img->path);
 		return -EISDIR;
 	}
-	if (!S_ISREG(st.st_mode))
-		return read_all(img, fd, 0);
+	/* Files of /proc say that they have no size. */
+	if (!S_ISREG(st.st_mode) || !st.st_size)
+		return read_all(img, fd);
 	if ((u64)st.st_size > IMAGE_MAX) {
 		log_error("%s: %s", img->path, TOO_LARGE);
 		return -EFBIG;
 	}
-	return read_all(img, fd, (size_t)st.st_size);
+	img->size = (size_t)st.st_size;
+	return read_file(img, fd);
 }
 
 int boot_image_open_raw(struct boot_image *img, const char *path)
@@ -133,8 +174,37 @@ int boot_image_open_raw(struct boot_image *img, const char *path)
 		log_error("%s: %s", path, strerror(-err));
 		return err;
 	}
-	err = read_file(img, fd);
-	close(fd);
+	err = read_image(img, fd);
+	if (!img->lazy)
+		close(fd);
+	if (err)
+		boot_image_close(img);
+	return err;
+}
+
+int boot_image_need(const struct boot_image *img, size_t offset, size_t len)
+{
+	if (!img->lazy || range_inside(offset, len, 0, BOOT_IMAGE_HEAD))
+		return 0;
+	return read_exactly(img->fd, offset, (u8 *)(uintptr_t)img->data + offset, len);
+}
+
+int boot_image_load(struct kvm *kvm, gpa_t gpa, const struct boot_image *img, size_t offset, size_t len)
+{
+	struct iovec iov[MEM_MAX_BANKS];
+	int n, err = 0;
+
+	if (!img->lazy)
+		return guest_write(&kvm->mem, gpa, img->data + offset, len);
+	n = guest_iov(&kvm->mem, gpa, len, iov, MEM_MAX_BANKS);
+	if (n < 0)
+		return -EFAULT;
+	for (int i = 0; i < n && !err; i++) {
+		err = read_exactly(img->fd, offset, iov[i].iov_base, iov[i].iov_len);
+		offset += iov[i].iov_len;
+	}
+	if (err)
+		say_unread(img, err);
 	return err;
 }
 
@@ -175,8 +245,12 @@ int boot_image_gunzip(struct boot_image *img, size_t offset, size_t len)
 	z_stream z = {.next_in = (Bytef *)(uintptr_t)img->data + offset, .avail_in = (uInt)len};
 	size_t have = 0;
 	u8 *out = NULL;
-	int ret;
+	int ret = boot_image_need(img, offset, len);
 
+	if (ret) {
+		say_unread(img, ret);
+		return ret;
+	}
 	if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK) {
 		log_error("%s: out of memory", img->path);
 		return -ENOMEM;
@@ -213,9 +287,15 @@ int boot_image_open(struct boot_image *img, const char *path)
 
 void boot_image_close(struct boot_image *img)
 {
-	free((void *)(uintptr_t)img->data);
+	if (img->lazy) {
+		munmap((void *)(uintptr_t)img->data, img->size);
+		close(img->fd);
+	} else {
+		free((void *)(uintptr_t)img->data);
+	}
 	img->data = NULL;
 	img->size = 0;
+	img->lazy = false;
 }
 
 static int copy_initrds(struct kvm *kvm, const struct boot_image *img, size_t count, gpa_t gpa)
@@ -224,7 +304,7 @@ static int copy_initrds(struct kvm *kvm, const struct boot_image *img, size_t co
 
 	for (size_t i = 0; i < count; i++) {
 		size_t gap = (size_t)(align_up(img[i].size, 4) - img[i].size);
-		int err = guest_write(&kvm->mem, gpa, img[i].data, img[i].size);
+		int err = boot_image_load(kvm, gpa, &img[i], 0, img[i].size);
 
 		if (!err)
 			err = guest_write(&kvm->mem, gpa + img[i].size, pad, gap);

@@ -116,7 +116,7 @@ static int place(struct kvm *kvm, const struct boot_image *img, gpa_t gpa, u64 t
 	}
 	m->entry = gpa;
 	m->kernel_end = gpa + takes;
-	return guest_write(&kvm->mem, gpa, img->data, img->size);
+	return boot_image_load(kvm, gpa, img, 0, img->size);
 }
 
 static int load_image(struct kvm *kvm, const struct boot_image *img)

@@ -154,7 +154,7 @@ int bzimage_load(struct kvm *kvm, const struct boot_image *img)
 		err = set_initrd(kvm, &bp, at + need,
 				 min_u64((u64)hdr.initrd_addr_max + 1, x86_low_end(kvm)));
 	if (!err)
-		err = guest_write(&kvm->mem, at, img->data + setup, payload);
+		err = boot_image_load(kvm, at, img, setup, payload);
 	if (err)
 		return err;
 	set_memory_map(kvm, &bp);

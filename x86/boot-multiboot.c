@@ -126,7 +126,7 @@ static int load_addressed(struct kvm *kvm, const struct boot_image *img, const s
 	*end = bss_end;
 	x86_of(kvm)->start.ip = hdr->entry_addr;
 	err = x86_check_place(kvm, img, hdr->load_addr, bss_end);
-	return err ? err : guest_write(&kvm->mem, hdr->load_addr, img->data + skip, len);
+	return err ? err : boot_image_load(kvm, hdr->load_addr, img, skip, len);
 }
 
 static int load_elf(struct kvm *kvm, const struct boot_image *img, gpa_t *end)
@@ -160,7 +160,7 @@ static int load_module(struct kvm *kvm, const char *path, gpa_t *next, struct mb
 			  path);
 		err = -ENOSPC;
 	} else {
-		err = guest_write(&kvm->mem, at, img.data, img.size);
+		err = boot_image_load(kvm, at, &img, 0, img.size);
 		*mod = (struct mb_module){.start = (u32)at, .end = (u32)(at + img.size)};
 		*next = at + img.size;
 	}

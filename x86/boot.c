@@ -51,7 +51,7 @@ int flat_load(struct kvm *kvm, const struct boot_image *img)
 	}
 	*start = (struct x86_start){.mode = X86_START_REAL, .selector = FLAT_SELECTOR};
 	flat_stack(start, img->size);
-	return guest_write(&kvm->mem, FLAT_SELECTOR << 4, img->data, img->size);
+	return boot_image_load(kvm, FLAT_SELECTOR << 4, img, 0, img->size);
 }
 
 int x86_boot(struct kvm *kvm, struct boot_image *img)

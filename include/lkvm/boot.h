@@ -14,10 +14,20 @@ struct kvm;
 
 struct boot_image {
 	const char *path; /* for messages */
-	const u8 *data;	  /* the whole image, malloc'd, as the file has it or decompressed; never written */
+	/*
+	 * The image, as the file has it or decompressed. Of a lazy one it holds the first BOOT_IMAGE_HEAD
+	 * bytes and what boot_image_need() was asked for, zeroes in the place of the rest. Never written by
+	 * others.
+	 */
+	const u8 *data;
 	size_t size;
 	bool was_gzip; /* data is what came out of it */
+	bool lazy;     /* the rest is in fd */
+	int fd;
 };
+
+/* Where the headers lie that say what an image is. */
+#define BOOT_IMAGE_HEAD KiB(64)
 
 /* -errno after one logged line ("PATH: is a directory"). A gzip file comes out decompressed (2 GiB at most).
  */
@@ -29,6 +39,15 @@ int __must_check boot_image_open_raw(struct boot_image *img, const char *path);
  * to. -errno after one logged line; the image is then as it was.
  */
 int __must_check boot_image_gunzip(struct boot_image *img, size_t offset, size_t len);
+/* Makes sure that data has [offset, offset + len), which lies inside. -EIO (cut short meanwhile), -errno;
+ * silent. */
+int __must_check boot_image_need(const struct boot_image *img, size_t offset, size_t len);
+/*
+ * Copies len bytes of the image from `offset` on, which lie inside, to gpa. -EFAULT, silent, when there is no
+ * RAM; -EIO and others after one logged line.
+ */
+int __must_check boot_image_load(struct kvm *kvm, gpa_t gpa, const struct boot_image *img, size_t offset,
+				 size_t len);
 void boot_image_close(struct boot_image *img);
 /* The `boot` step: opens cfg->kernel (or cfg->firmware), calls machine->boot(), then machine->vcpu_reset()
  * for each vCPU. */

@@ -42,7 +42,12 @@ static void test_refused(void **state)
 static void test_too_large(void **state)
 {
 	struct vm_file f = vm_file("x", 1);
+	struct boot_image img;
 
+	assert_int_equal(ftruncate(f.fd, (off_t)GiB(2)), 0);
+	assert_int_equal(boot_image_open(&img, f.path), 0);
+	assert_int_equal(img.size, GiB(2));
+	boot_image_close(&img);
 	assert_int_equal(ftruncate(f.fd, (off_t)GiB(2) + 1), 0);
 	assert_refused(f.path, -EFBIG, "too large");
 	close(f.fd);
@@ -73,6 +78,39 @@ static void test_cut_short(void **state)
 	assert_memory_equal(img.data, "a kernel", 8);
 	boot_image_close(&img);
 	close(f.fd);
+}
+
+/* Of a large file the head is read; the rest comes when it is asked for, or goes straight into the guest. */
+static void test_large_file(void **state)
+{
+	const size_t size = BOOT_IMAGE_HEAD + 300000, from = BOOT_IMAGE_HEAD - 100;
+	u8 *want = malloc(size);
+	struct boot_image img;
+	struct vm_file f;
+
+	for (size_t i = 0; i < size; i++)
+		want[i] = (u8)(1 + i % 251);
+	f = vm_file(want, size);
+	vm_empty(MiB(32), NULL);
+	assert_int_equal(boot_image_open(&img, f.path), 0);
+	assert_int_equal(img.size, size);
+	assert_memory_equal(img.data, want, BOOT_IMAGE_HEAD);
+	assert_int_equal(boot_image_need(&img, size - 1000, 1000), 0);
+	assert_memory_equal(img.data + size - 1000, want + size - 1000, 1000);
+	assert_int_equal(boot_image_load(&vm.kvm, MiB(16) + 8, &img, from, size - from), 0);
+	assert_guest(MiB(16) + 8, want + from, size - from);
+	assert_int_equal(boot_image_load(&vm.kvm, GiB(32), &img, 0, size), -EFAULT);
+
+	/* Cut short by now: the head is there still, and one line says why the rest is not. */
+	assert_int_equal(ftruncate(f.fd, BOOT_IMAGE_HEAD), 0);
+	assert_int_equal(boot_image_need(&img, BOOT_IMAGE_HEAD, 1), -EIO);
+	capture_begin(STDERR_FILENO);
+	assert_int_equal(boot_image_load(&vm.kvm, MiB(16), &img, 0, size), -EIO);
+	assert_one_line(capture_end(), "was cut short while it was read");
+	assert_memory_equal(img.data, want, BOOT_IMAGE_HEAD);
+	boot_image_close(&img);
+	close(f.fd);
+	free(want);
 }
 
 #define PIPED (3 * 1024 * 1024 + 5)
@@ -431,6 +469,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_too_large, vm_setup, vm_teardown),
 		cmocka_unit_test_setup_teardown(test_file, vm_setup, vm_teardown),
 		cmocka_unit_test_setup_teardown(test_cut_short, vm_setup, vm_teardown),
+		cmocka_unit_test_setup_teardown(test_large_file, vm_setup, vm_teardown),
 		cmocka_unit_test_setup_teardown(test_flat_stack, vm_setup, vm_teardown),
 		cmocka_unit_test_setup_teardown(test_pipe, vm_setup, vm_teardown),
 		cmocka_unit_test_setup_teardown(test_empty_pipe, vm_setup, vm_teardown),
