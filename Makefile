@@ -24,6 +24,7 @@ ARCH_x86 := x86
 ARCH_aarch64 := arm
 ARCH_arm64 := arm
 ARCH_ppc64le := powerpc
+ARCH_ppc := powerpc
 ARCH_ppc64 := powerpc
 ARCH_powerpc := powerpc
 ARCHDIR := $(ARCH_$(ARCH))

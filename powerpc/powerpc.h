@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of powerpc/ share. Nobody outside includes it. Two machines are in the folder: files of one
+ * are named pseries*, or rtas, hcall, phb ..., those of the other e500*; what has neither name is for both.
+ */
+#ifndef LKVM_POWERPC_POWERPC_H
+#define LKVM_POWERPC_POWERPC_H
+
+#include "abi.h"
+#include <lkvm/fdt.h>
+#include <lkvm/kvm.h>
+#include <lkvm/machine.h>
+#include <lkvm/state.h>
+
+struct boot_image;
+
+/* What boot() leaves for the vCPUs' start. Each machine's own structure, which kvm->arch is, begins with it.
+ */
+struct ppc_machine {
+	gpa_t entry;
+	gpa_t dtb;
+	u64 dtb_size;
+	gpa_t kernel_end; /* what the image takes, its BSS included */
+	gpa_t initrd;
+	u64 initrd_size;
+};
+
+static inline struct ppc_machine *ppc_of(const struct kvm *kvm)
+{
+	return kvm->arch;
+}
+
+/* vcpu.c */
+u32 ppc_vcpu_id(const struct kvm *kvm, u32 index);
+/* KVM_GET_ONE_REG and KVM_SET_ONE_REG: 0 or -errno. */
+int __must_check ppc_get_reg(int vcpu_fd, u64 id, void *value);
+int __must_check ppc_set_reg(int vcpu_fd, u64 id, const void *value);
+void ppc_vcpu_dump(struct vcpu *vcpu, struct buf *out);
+
+extern const struct machine_ops ppc_pseries, ppc_e500;
+
+#endif
