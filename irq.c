@@ -251,6 +251,15 @@ static int msi_entry(struct kvm *kvm, u32 gsi, const struct msi_msg *msg, struct
 	return kvm->irqchip.ops->msi_route(&kvm->irqchip, msg, entry);
 }
 
+/* Of a chip that has messages for edges of lines: the line, which is the GSI, or -errno. */
+static int msi_line(struct kvm *kvm, const struct msi_msg *msg)
+{
+	struct kvm_irq_routing_entry entry;
+	int err = msi_entry(kvm, 0, msg, &entry);
+
+	return err ? err : (int)entry.u.irqchip.pin;
+}
+
 /* The lowest GSI above the chip's lines that no route uses. With irq.lock held. */
 static u32 free_gsi(const struct irq_state *irq)
 {
@@ -273,6 +282,8 @@ int irq_msi_add(struct kvm *kvm, const struct msi_msg *msg)
 	u32 gsi;
 	int err;
 
+	if (kvm->irqchip.ops->msi_is_line)
+		return msi_line(kvm, msg);
 	pthread_mutex_lock(&irq->lock);
 	gsi = free_gsi(irq);
 	if (limit > 0 && gsi >= (u32)limit)
@@ -339,6 +350,12 @@ int irq_msi_update(struct kvm *kvm, u32 gsi, const struct msi_msg *msg)
 	struct kvm_irq_routing_entry *entry, now;
 	int err;
 
+	if (kvm->irqchip.ops->msi_is_line) {
+		err = msi_line(kvm, msg);
+		if (err < 0)
+			return err;
+		return (u32)err == gsi ? 0 : -EXDEV;
+	}
 	pthread_mutex_lock(&kvm->irq.lock);
 	entry = msi_find(&kvm->irq, gsi);
 	err = entry ? msi_entry(kvm, gsi, msg, &now) : -ENOENT;
@@ -383,7 +400,9 @@ int irq_msi_send(struct kvm *kvm, const struct msi_msg *msg)
 	/* A chip whose messages are edges of its pins. */
 	if (entry.type == KVM_IRQ_ROUTING_IRQCHIP) {
 		err = kvm->irqchip.ops->set_line(&kvm->irqchip, entry.u.irqchip.pin, true);
-		return err < 0 ? err : kvm->irqchip.ops->set_line(&kvm->irqchip, entry.u.irqchip.pin, false);
+		if (err < 0 || kvm->irqchip.ops->msi_is_line)
+			return err;
+		return kvm->irqchip.ops->set_line(&kvm->irqchip, entry.u.irqchip.pin, false);
 	}
 	msi.address_lo = entry.u.msi.address_lo;
 	msi.address_hi = entry.u.msi.address_hi;

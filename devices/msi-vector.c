@@ -65,6 +65,12 @@ static int vector_wire(const struct pci_function *fn, struct msi_vector *v)
 	const struct msi_msg msg = vector_message(fn, v);
 	int err = v->gsi < 0 ? irq_msi_add(kvm, &msg) : irq_msi_update(kvm, (u32)v->gsi, &msg);
 
+	if (err == -EXDEV) {
+		vector_unwire(fn, v);
+		irq_msi_remove(kvm, (u32)v->gsi);
+		v->gsi = -1;
+		err = irq_msi_add(kvm, &msg);
+	}
 	if (err < 0) {
 		vector_unwire(fn, v);
 		return err;

@@ -35,6 +35,8 @@ u32 ppc_vcpu_id(const struct kvm *kvm, u32 index);
 /* KVM_GET_ONE_REG and KVM_SET_ONE_REG: 0 or -errno. */
 int __must_check ppc_get_reg(int vcpu_fd, u64 id, void *value);
 int __must_check ppc_set_reg(int vcpu_fd, u64 id, const void *value);
+/* KVM_ENABLE_CAP on a vCPU: 0 or -errno, silent. */
+int __must_check ppc_vcpu_enable_cap(struct vcpu *vcpu, u32 cap, u64 arg0, u64 arg1);
 void ppc_vcpu_dump(struct vcpu *vcpu, struct buf *out);
 
 extern const struct machine_ops ppc_pseries, ppc_e500;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The pseries machine (PAPR, 64 bits, paravirtual): its options, devices and their places, and what it needs
  * of KVM. */
-#include "powerpc.h"
+#include "pseries-irq.h"
 #include <errno.h>
 #include <lkvm/config.h>
 #include <stdlib.h>
@@ -18,9 +18,9 @@ static const struct kvm_cap pseries_caps[] = {
 	{0, NULL},
 };
 
-static const struct irqchip_ops *const pseries_irqchips[] = {NULL};
+static const struct irqchip_ops *const pseries_irqchips[] = {&ppc_xics, NULL};
 
-static const struct kvm_attr_table *const pseries_attr_tables[] = {NULL};
+static const struct kvm_attr_table *const pseries_attr_tables[] = {&ppc_xics_attrs, NULL};
 
 static const char *const pseries_kernel_paths[] = {"vmlinux", NULL};
 

@@ -37,3 +37,11 @@ void ppc_vcpu_dump(struct vcpu *vcpu, struct buf *out)
 	buf_printf(out, "  ctr %016" PRIx64 "  xer %016" PRIx64 "  srr0 %016" PRIx64 " srr1 %016" PRIx64 "\n",
 		   (u64)regs.ctr, (u64)regs.xer, (u64)regs.srr0, (u64)regs.srr1);
 }
+
+int ppc_vcpu_enable_cap(struct vcpu *vcpu, u32 cap, u64 arg0, u64 arg1)
+{
+	struct kvm_enable_cap ec = {.cap = cap, .args = {arg0, arg1}};
+	int err = kvm_ioctl(vcpu->fd, KVM_ENABLE_CAP, &ec);
+
+	return err < 0 ? err : 0;
+}

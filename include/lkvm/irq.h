@@ -43,6 +43,11 @@ struct irqchip_ops {
 	/* A vCPU's EOI of a vector, where the I/O APIC is in user space (KVM_EXIT_IOAPIC_EOI). */
 	void (*eoi)(struct irqchip *chip, u32 vector);
 	void (*destroy)(struct irqchip *chip);
+	/*
+	 * A message is an edge of a line, the one that msi_route() gives as its pin, and KVM has no routing
+	 * table for this chip: a GSI is a line.
+	 */
+	bool msi_is_line;
 	u32 nr_lines; /* how many lines it has, 0 .. nr_lines - 1 */
 	u32 max_cpus; /* vCPUs it has room for; 0: as many as KVM takes */
 };
@@ -97,7 +102,10 @@ int __must_check irq_route_pin(struct kvm *kvm, u32 gsi, u32 chip, u32 pin);
 int __must_check irq_routing_commit(struct kvm *kvm);
 /* A new GSI routed to msg: the GSI, or -errno. */
 int __must_check irq_msi_add(struct kvm *kvm, const struct msi_msg *msg);
-/* Points an MSI's GSI to another message. */
+/*
+ * Points an MSI's GSI to another message. Where messages are lines (irqchip_ops.msi_is_line) that may be
+ * another GSI: -EXDEV, and one is to be removed and the other added.
+ */
 int __must_check irq_msi_update(struct kvm *kvm, u32 gsi, const struct msi_msg *msg);
 /*
  * The route of one of the chip's own pins, for a chip whose pins are in user space: msg, or NULL for none.
