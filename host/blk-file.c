@@ -5,8 +5,9 @@
  * where the caller's memory or place does not fit. Any thread; transfers of one file may go on side by side.
  *
  * The lock is one on the open file (F_OFD_SETLK) over all of it: shared for reading, exclusive for writing.
- * It goes with the file, so a killed lkvm leaves none behind, and it excludes other programs that lock any
- * part of an image, as QEMU's tools do.
+ * It goes with the file, so a killed lkvm leaves none behind, though with io_uring it may be some
+ * milliseconds until the kernel has put the ring away and what was on its way has reached the disk; and it
+ * excludes other programs that lock any part of an image, as QEMU's tools do.
  */
 #include "blk.h"
 #include <errno.h>
@@ -18,11 +19,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DIRECT_ALIGN 4096u /* when the kernel does not say */
 #define BOUNCE	     KiB(256)
 #define PIECES	     64
+#define LOCK_WAIT_MS 200u
+#define LOCK_NAP_MS  2u
 
 #ifndef STATX_DIOALIGN
 #define STATX_DIOALIGN 0x2000u
@@ -85,12 +89,22 @@ void iov_set_zero(struct iov_at *at, u64 len)
 /* --- opening ---------------------------------------------------------------------------------------------
  */
 
+/*
+ * A VM that was killed may hold its lock for some milliseconds more (see above), and who starts the next one
+ * at once does not expect to hear of it: the lock is asked for that long before it counts as taken.
+ */
 static int file_lock(const struct blk_file *f, const struct log *log)
 {
 	struct flock lock = {.l_type = f->ro ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
+	const struct timespec nap = {0, LOCK_NAP_MS * 1000000};
 
-	if (!fcntl(f->fd, F_OFD_SETLK, &lock))
-		return 0;
+	for (u32 waited = 0;; waited += LOCK_NAP_MS) {
+		if (!fcntl(f->fd, F_OFD_SETLK, &lock))
+			return 0;
+		if ((errno != EAGAIN && errno != EACCES) || waited >= LOCK_WAIT_MS)
+			break;
+		nanosleep(&nap, NULL);
+	}
 	if (errno == EAGAIN || errno == EACCES) {
 		log_error("disk %s: in use: another VM or program has it open%s: end that one first", f->path,
 			  f->ro ? " for writing" : "");

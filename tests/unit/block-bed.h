@@ -8,12 +8,14 @@
 
 #include "capture.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <lkvm/block.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static char bed_dir[64];
@@ -47,6 +49,24 @@ static __unused __printf(1, 2) int run(const char *fmt, ...)
 	snprintf(cmd + n, sizeof(cmd) - (size_t)n, "; } >out.txt 2>&1");
 	ret = system(cmd);
 	return WIFEXITED(ret) ? WEXITSTATUS(ret) : -1;
+}
+
+/*
+ * Waits until nobody has the image locked. The lock of a killed process that used io_uring goes when the
+ * kernel has put the ring away, which it does beside, after the process could be waited for.
+ */
+static __unused void wait_unlocked(const char *path)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct timespec nap = {0, 1000000};
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	u32 tries = 20000;
+
+	assert_true(fd >= 0);
+	while (fcntl(fd, F_OFD_SETLK, &lock) && --tries)
+		nanosleep(&nap, NULL);
+	assert_true(tries);
+	close(fd);
 }
 
 static inline bool have_qemu_img(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ANY-ARCH */
 /* TSAN */
-/* WRAP: pwritev64 preadv64 fdatasync fallocate64 io_uring_queue_init pthread_create */
+/* WRAP: pwritev64 preadv64 fdatasync fallocate64 io_uring_queue_init pthread_create nanosleep */
 /*
  * Disks: raw images by both engines, O_DIRECT with memory that does not fit, zeroes and discards where the
  * host cannot, locks, formats and what is refused, and I/O that fails.
@@ -20,13 +20,15 @@ struct io_uring;
 static struct {
 	_Atomic int write_err, read_err, sync_err, ring_err, thread_err;
 	_Atomic bool short_io, no_punch, no_zero;
-	_Atomic u32 writes, syncs, punches, zeroes, rings;
+	_Atomic u32 writes, syncs, punches, zeroes, rings, naps;
+	int other; /* an open file that is closed when somebody goes to sleep; 0: none */
 } fail;
 
 ssize_t __real_pwritev64(int fd, const struct iovec *iov, int n, off_t offset);
 ssize_t __real_preadv64(int fd, const struct iovec *iov, int n, off_t offset);
 int __real_fdatasync(int fd);
 int __real_fallocate64(int fd, int mode, off_t offset, off_t len);
+int __real_nanosleep(const struct timespec *time, struct timespec *left);
 int __real_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
 int __real_io_uring_queue_init(unsigned entries, struct io_uring *ring, unsigned flags) __attribute__((weak));
 
@@ -63,6 +65,15 @@ int __wrap_fdatasync(int fd)
 	fail.syncs++;
 	errno = fail.sync_err;
 	return fail.sync_err ? -1 : __real_fdatasync(fd);
+}
+
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left)
+{
+	fail.naps++;
+	if (fail.other)
+		close(fail.other);
+	fail.other = 0;
+	return __real_nanosleep(time, left);
 }
 
 int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len)
@@ -369,6 +380,23 @@ static void test_locks(void **state)
 	bed_close(&a);
 }
 
+/* A lock that goes soon after, as that of a VM that was killed, is waited for. */
+static void test_lock_goes(void **state)
+{
+	struct block_config cfg = {.path = "gone.img", .format = "raw"};
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct bed bed;
+
+	make("gone.img", 4096, 0);
+	fail.other = open("gone.img", O_RDWR | O_CLOEXEC);
+	assert_true(fail.other > 0);
+	assert_int_equal(fcntl(fail.other, F_OFD_SETLK, &lock), 0);
+	fail.naps = 0;
+	assert_int_equal(bed_open_cfg(&bed, &cfg), 0);
+	assert_int_equal(fail.naps, 1);
+	bed_close(&bed);
+}
+
 static void test_read_only(void **state)
 {
 	struct block_config cfg = {.path = "ro.img", .format = "raw", .ro = true};
@@ -457,8 +485,17 @@ static void test_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_raw),	T(test_zeroes),	 T(test_direct), T(test_odd_size),  T(test_resize),
-		T(test_guard),	T(test_refused), T(test_locks),	 T(test_read_only), T(test_engine_falls_back),
+		T(test_raw),
+		T(test_zeroes),
+		T(test_direct),
+		T(test_odd_size),
+		T(test_resize),
+		T(test_guard),
+		T(test_refused),
+		T(test_locks),
+		T(test_lock_goes),
+		T(test_read_only),
+		T(test_engine_falls_back),
 		T(test_errors),
 	};
 

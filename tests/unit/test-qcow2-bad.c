@@ -593,6 +593,7 @@ static void test_killed(void **state)
 		kill(pid, SIGKILL);
 		waitpid(pid, &ret, 0);
 		assert_true(WIFSIGNALED(ret));
+		wait_unlocked("k.qcow2");
 		ret = run("qemu-img check k.qcow2");
 		assert_true(ret == 0 || ret == 3);
 		assert_int_equal(bed_open_cfg(&bed, &cfg), 0);
