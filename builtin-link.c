@@ -63,9 +63,7 @@ static int link_one(const char *name, struct json *j, void *arg)
 	if (link->up || link->down)
 		json_bool(&q, "up", link->up);
 	json_end(&q, '}');
-	status = request.err ? control_failed(name, j, "out of memory")
-			     : control_ask(name, (const char *)request.data, j, &reply);
-	buf_free(&request);
+	status = control_ask_buf(name, &request, j, &reply);
 	if (status)
 		return status;
 	up = json_get_bool(reply, "up", false);
@@ -100,12 +98,9 @@ static int link_run(int argc, char **argv)
 static int link_serve(struct kvm *kvm, const struct json_value *request, struct json *reply, const char **why)
 {
 	const char *name = json_get_str(request, "network", "");
-	struct device *dev, *found = NULL;
+	struct device *found = device_named(kvm, name);
 	enum device_link want = DEVICE_LINK_ASK;
 
-	list_for_each (dev, &kvm->devices, link)
-		if (!strcmp(dev->name, name))
-			found = dev;
 	if (!found || !found->ops->link) {
 		*why = found ? "that device has no cable" : "it has no such card";
 		return -ENODEV;

@@ -61,9 +61,7 @@ static int resize_one(const char *name, struct json *j, void *arg)
 	json_str(&q, "disk", resize->disk);
 	json_u64(&q, "size", resize->size);
 	json_end(&q, '}');
-	status = request.err ? control_failed(name, j, "out of memory")
-			     : control_ask(name, (const char *)request.data, j, &reply);
-	buf_free(&request);
+	status = control_ask_buf(name, &request, j, &reply);
 	if (status)
 		return status;
 	size = json_get_num(reply, "size", 0);
@@ -96,13 +94,10 @@ static int resize_serve(struct kvm *kvm, const struct json_value *request, struc
 {
 	const char *name = json_get_str(request, "disk", "");
 	double wanted = json_get_num(request, "size", 0);
-	struct device *dev, *found = NULL;
+	struct device *found = device_named(kvm, name);
 	u64 size;
 	int err;
 
-	list_for_each (dev, &kvm->devices, link)
-		if (!strcmp(dev->name, name))
-			found = dev;
 	if (!found || !found->ops->resize) {
 		*why = found ? "that device has no size" : "it has no such disk";
 		return -ENODEV;

@@ -309,6 +309,15 @@ int control_ask(const char *name, const char *request, struct json *j, struct js
 	return EXIT_HOST_ERROR;
 }
 
+int control_ask_buf(const char *name, struct buf *request, struct json *j, struct json_value **reply)
+{
+	int status = request->err ? control_failed(name, j, "out of memory")
+				  : control_ask(name, (const char *)request->data, j, reply);
+
+	buf_free(request);
+	return status;
+}
+
 /* The one VM there is, when none was named. */
 static int check_single(const struct str_list *names, const char *verb)
 {

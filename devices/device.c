@@ -38,6 +38,16 @@ struct device *device_find(struct kvm *kvm, const struct device_ops *ops, u32 in
 	return NULL;
 }
 
+struct device *device_named(struct kvm *kvm, const char *name)
+{
+	struct device *dev;
+
+	list_for_each (dev, &kvm->devices, link)
+		if (!strcmp(dev->name, name))
+			return dev;
+	return NULL;
+}
+
 /* "rtc" for the only one of its kind, "serial2" where the board has several. */
 static void name_device(struct device *dev)
 {

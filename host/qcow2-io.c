@@ -57,7 +57,9 @@ void qcow2_unmap(struct block *b, struct block_req *req)
 /* --- reading ---------------------------------------------------------------------------------------------
  */
 
-static int read_backing(struct qcow2 *q, u64 offset, struct iov_at *at, u64 len)
+/* What is not in the file as it is: piece by piece from `from` on, of a compressed cluster or (0) the backing
+ * file. */
+static int read_pieces(struct qcow2 *q, u64 compressed, u64 from, struct iov_at *at, u64 len)
 {
 	int err = 0;
 
@@ -67,26 +69,9 @@ static int read_backing(struct qcow2 *q, u64 offset, struct iov_at *at, u64 len)
 
 		if (!iov_take(at, len, &piece, 1, &got))
 			return -EINVAL;
-		err = blk_read_sync(q->b->backing, offset, piece.iov_base, got);
-		offset += got;
-		len -= got;
-	}
-	return err;
-}
-
-static int read_compressed(struct qcow2 *q, u64 entry, u64 offset, struct iov_at *at, u64 len)
-{
-	u64 in = offset & (q->cluster_size - 1);
-	int err = 0;
-
-	while (len && !err) {
-		struct iovec piece;
-		u64 got;
-
-		if (!iov_take(at, len, &piece, 1, &got))
-			return -EINVAL;
-		err = qcow2_inflate(q, entry, in, piece.iov_base, got);
-		in += got;
+		err = compressed ? qcow2_inflate(q, compressed, from, piece.iov_base, got)
+				 : blk_read_sync(q->b->backing, from, piece.iov_base, got);
+		from += got;
 		len -= got;
 	}
 	return err;
@@ -98,10 +83,10 @@ static int read_run(struct qcow2 *q, const struct qrun *run, u64 offset, struct 
 	case QK_PLAIN:
 		return blk_file_at(q->file, run->host, at, run->len, false);
 	case QK_COMPRESSED:
-		return read_compressed(q, run->host, offset, at, run->len);
+		return read_pieces(q, run->host, offset & (q->cluster_size - 1), at, run->len);
 	case QK_NONE:
 		if (q->b->backing)
-			return read_backing(q, offset, at, run->len);
+			return read_pieces(q, 0, offset, at, run->len);
 		break;
 	default:
 		break;

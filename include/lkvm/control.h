@@ -98,6 +98,9 @@ int control_each(const struct control_target *target, const char *verb, control_
  */
 int __must_check control_ask(const char *name, const char *request, struct json *j,
 			     struct json_value **reply);
+/* The same with a request that was built; frees it. */
+int __must_check control_ask_buf(const char *name, struct buf *request, struct json *j,
+				 struct json_value **reply);
 
 /* The same failure for other reasons than a call's. EXIT_HOST_ERROR. */
 int control_failed(const char *name, struct json *j, const char *why);

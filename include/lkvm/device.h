@@ -98,6 +98,8 @@ void devices_destroy(struct kvm *kvm); /* reverse order */
 void devices_resumed(struct kvm *kvm);
 /* The first device of that ops with that board index, or NULL. */
 struct device *device_find(struct kvm *kvm, const struct device_ops *ops, u32 index);
+/* The device of that name, as `lkvm debug` has it, or NULL. */
+struct device *device_named(struct kvm *kvm, const char *name);
 
 static inline void device_lock(struct device *dev)
 {

@@ -290,3 +290,16 @@ void vio_torment(struct vio *v, const struct vio_subject *s)
 	}
 	vio_reset(v);
 }
+
+void vio_main(ulong ecam)
+{
+	u32 base = option("mmio", 0), slot = option("slot", 0), type = option("type", 0);
+	const struct vio_subject *subject = vio_subject(type);
+	struct vio v;
+
+	check(base ? vio_mmio(&v, base) : vio_pci(&v, ecam, slot), "a virtio device is there");
+	check_eq(v.type, type, "of that type");
+	if (v.type == type && subject)
+		vio_torment(&v, subject);
+	finish();
+}

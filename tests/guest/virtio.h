@@ -105,6 +105,12 @@ struct vio_subject {
 };
 void vio_torment(struct vio *v, const struct vio_subject *subject);
 
+/*
+ * A payload's main(): the device that its words mmio=ADDRESS, or slot=N on a PCI bus with that ECAM, say,
+ * which must be of type=N.
+ */
+void vio_main(ulong ecam) __attribute__((noreturn));
+
 /* The subject for a device of that type, or NULL (virtio-types.c). */
 const struct vio_subject *vio_subject(u32 type);
 
