@@ -10,7 +10,6 @@
 #include "gic.h"
 #include "layout.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <lkvm/boot.h>
 #include <lkvm/config.h>
@@ -18,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 /* The most that a command line may have: COMMAND_LINE_SIZE of arm64 is 2048, with its NUL. */
 #define CMDLINE_MAX    2047
@@ -181,22 +179,6 @@ static int describe(struct kvm *kvm, struct fdt *fdt)
 	return err ? err : describe_devices(kvm, fdt);
 }
 
-static int dump(const struct kvm *kvm, const struct fdt *fdt)
-{
-	const char *path = kvm->cfg->dump_dtb;
-	size_t len = dt_size(fdt);
-	int err = 0, fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	ssize_t n = fd < 0 ? -1 : write(fd, fdt->blob, len);
-
-	if (n != (ssize_t)len)
-		err = n < 0 ? -errno : -ENOSPC;
-	if (fd >= 0 && close(fd) && !err)
-		err = -errno;
-	if (err)
-		log_error("--dump-dtb %s: %s", path, strerror(-err));
-	return err;
-}
-
 /*
  * It must not cross a boundary of 2 MiB, says booting.rst. Behind a kernel whose header says what it takes,
  * the tree goes right there, into a huge page that is there already. Others may use what is behind their
@@ -242,7 +224,7 @@ int arm_fdt_write(struct kvm *kvm, gpa_t low, gpa_t high)
 			log_error("device tree: %s", strerror(-err));
 	}
 	if (!err && kvm->cfg->dump_dtb)
-		err = dump(kvm, &fdt);
+		err = dt_dump(&fdt, kvm->cfg->dump_dtb);
 	if (!err)
 		err = place(kvm, &fdt, low, high);
 	dt_free(&fdt);

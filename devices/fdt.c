@@ -6,6 +6,7 @@
  * Main thread, while the VM is built; no lock.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <libfdt.h>
 #include <lkvm/fdt.h>
 #include <lkvm/irq.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FIRST_ROOM 8192
 
@@ -82,6 +84,21 @@ int dt_finish(struct fdt *fdt)
 size_t dt_size(const struct fdt *fdt)
 {
 	return fdt_totalsize(fdt->blob);
+}
+
+int dt_dump(const struct fdt *fdt, const char *path)
+{
+	size_t len = dt_size(fdt);
+	int err = 0, fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	ssize_t n = fd < 0 ? -1 : write(fd, fdt->blob, len);
+
+	if (n != (ssize_t)len)
+		err = n < 0 ? -errno : -ENOSPC;
+	if (fd >= 0 && close(fd) && !err)
+		err = -errno;
+	if (err)
+		log_error("--dump-dtb %s: %s", path, strerror(-err));
+	return err;
 }
 
 void dt_free(struct fdt *fdt)

@@ -6,10 +6,6 @@
 #include <lkvm/config.h>
 #include <stdlib.h>
 
-static const struct cli_option e500_options[] = {
-	{.kind = OPT_END},
-};
-
 static const struct board_device e500_board[] = {
 	{.ops = NULL},
 };
@@ -78,7 +74,7 @@ static int e500_boot(struct kvm *kvm, struct boot_image *img)
 
 const struct machine_ops ppc_e500 = {
 	.name = "e500",
-	.options = e500_options,
+	.options = ppc_options,
 	.probe = e500_probe,
 	.irqchips = e500_irqchips,
 	.board = e500_board,

@@ -1,5 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* The two machines of powerpc. Which one this host's KVM can run, their probes say: none can run both. */
+/*
+ * The two machines of powerpc. Which one this host's KVM can run, their probes say: none can run both. They
+ * share one table of options, for `run` knows the options of all.
+ */
 #include "powerpc.h"
+#include <lkvm/config.h>
+
+const struct cli_option ppc_options[] = {
+	{.kind = OPT_GROUP, .help = "powerpc"},
+	{.name = "irqchip",
+	 .kind = OPT_STRING,
+	 .arg = "KIND",
+	 .offset = offsetof(struct vm_config, irqchip),
+	 .help = "auto; pseries: xive or xics; e500: mpic-4.2 or mpic-2.0"},
+	{.name = "dump-dtb",
+	 .kind = OPT_STRING,
+	 .arg = "FILE",
+	 .offset = offsetof(struct vm_config, dump_dtb),
+	 .help = "write the device tree into FILE"},
+	{.kind = OPT_END},
+};
 
 const struct machine_ops *const machines[] = {&ppc_pseries, &ppc_e500, NULL};

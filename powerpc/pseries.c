@@ -6,10 +6,6 @@
 #include <lkvm/config.h>
 #include <stdlib.h>
 
-static const struct cli_option pseries_options[] = {
-	{.kind = OPT_END},
-};
-
 static const struct board_device pseries_board[] = {
 	{.ops = NULL},
 };
@@ -78,7 +74,7 @@ static int pseries_boot(struct kvm *kvm, struct boot_image *img)
 
 const struct machine_ops ppc_pseries = {
 	.name = "pseries",
-	.options = pseries_options,
+	.options = ppc_options,
 	.probe = pseries_probe,
 	.irqchips = pseries_irqchips,
 	.board = pseries_board,

@@ -37,6 +37,8 @@ void dt_init(struct fdt *fdt, const struct kvm *kvm, size_t max);
 /* Closes the root node and finishes: fdt->err. From then on fdt->blob is a tree of dt_size() bytes. */
 int __must_check dt_finish(struct fdt *fdt);
 size_t dt_size(const struct fdt *fdt);
+/* Writes the finished tree into a file, for --dump-dtb: -errno after one logged line. */
+int __must_check dt_dump(const struct fdt *fdt, const char *path);
 void dt_free(struct fdt *fdt);
 
 void dt_begin(struct fdt *fdt, const char *fmt, ...) __printf(2, 3); /* a node, "serial@1000000" */
