@@ -166,14 +166,14 @@ static int map_aligned(struct guest_mem *mem, u64 size, u64 align, bool reserve)
 	u64 room;
 	u8 *area;
 
-	if (add_overflow(size, align, &room))
+	if (add_overflow(size, align, &room) || room > SIZE_MAX)
 		return -ENOMEM;
 	area = mmap(NULL, room, mem->fd < 0 ? PROT_READ | PROT_WRITE : PROT_NONE, anonymous, -1, 0);
 	if (area == MAP_FAILED)
 		return -errno;
 	mem->map = area;
 	mem->map_size = room;
-	mem->base = (u8 *)align_up((uintptr_t)area, align);
+	mem->base = area + (align_up((uintptr_t)area, align) - (uintptr_t)area);
 	if (mem->fd >= 0 &&
 	    mmap(mem->base, size, PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_FIXED | (reserve ? 0 : MAP_NORESERVE), mem->fd, 0) == MAP_FAILED)
