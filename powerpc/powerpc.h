@@ -39,6 +39,9 @@ int __must_check ppc_set_reg(int vcpu_fd, u64 id, const void *value);
 int __must_check ppc_vcpu_enable_cap(struct vcpu *vcpu, u32 cap, u64 arg0, u64 arg1);
 void ppc_vcpu_dump(struct vcpu *vcpu, struct buf *out);
 
+/* vcpu-state.c: the section "registers": those of KVM_GET_REGS, and all others of both machines. */
+int ppc_vcpu_state(struct vcpu *vcpu, struct state *s);
+
 /* machine.c */
 extern const struct machine_ops ppc_pseries, ppc_e500;
 extern const struct cli_option ppc_options[];

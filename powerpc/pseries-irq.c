@@ -24,7 +24,7 @@ int pseries_irq_reserve(struct irqchip *chip)
 
 u32 pseries_nr_servers(const struct kvm *kvm)
 {
-	return ppc_vcpu_id(kvm, (u32)kvm->cfg->cpus - 1) + 1;
+	return kvm->machine->vcpu_id(kvm, (u32)kvm->cfg->cpus - 1) + 1;
 }
 
 int pseries_irq_use(struct irqchip *chip, u32 line)

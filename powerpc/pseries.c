@@ -1,16 +1,52 @@
 /* SPDX-License-Identifier: MIT */
-/* The pseries machine (PAPR, 64 bits, paravirtual): its options, devices and their places, and what it needs
- * of KVM. */
+/*
+ * The pseries machine (PAPR, 64 bits, paravirtual): its options, devices and their places (pseries-layout.h),
+ * memory layout and what it needs of KVM.
+ */
+#include "pseries.h"
 #include "pseries-irq.h"
+#include "pseries-layout.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <lkvm/config.h>
+#include <lkvm/hw.h>
 #include <stdlib.h>
+#include <string.h>
+
+extern const struct device_ops vterm_ops;
 
 static const struct board_device pseries_board[] = {
+	{.ops = &vterm_ops, .base = PSERIES_VTERM(0), .line = PSERIES_IRQ_VTERM(0), .index = 0},
+	{.ops = &vterm_ops, .base = PSERIES_VTERM(1), .line = PSERIES_IRQ_VTERM(1), .index = 1},
+	{.ops = &vterm_ops, .base = PSERIES_VTERM(2), .line = PSERIES_IRQ_VTERM(2), .index = 2},
+	{.ops = &vterm_ops, .base = PSERIES_VTERM(3), .line = PSERIES_IRQ_VTERM(3), .index = 3},
+	{.ops = &exit_ops, .mmio = PSERIES_EXIT, .line = IRQ_NONE},
+	{.ops = &testdev_ops,
+	 .bus = BUS_MMIO,
+	 .base = PSERIES_TESTDEV,
+	 .mmio = PSERIES_TESTDEV_MEM,
+	 .line = IRQ_NONE},
+	{.ops = &boot_timer_ops, .mmio = PSERIES_BOOT_TIMER, .line = IRQ_NONE},
 	{.ops = NULL},
 };
 
 static const struct kvm_cap pseries_caps[] = {
+	{KVM_CAP_PPC_ENABLE_HCALL, "KVM_CAP_PPC_ENABLE_HCALL"},
+	{KVM_CAP_PPC_GET_SMMU_INFO, "KVM_CAP_PPC_GET_SMMU_INFO"},
+	{KVM_CAP_PPC_RTAS, "KVM_CAP_PPC_RTAS"},
+	{KVM_CAP_IRQ_XICS, "KVM_CAP_IRQ_XICS"},
+	{0, NULL},
+};
+
+static const struct kvm_cap pseries_used_caps[] = {
+	{KVM_CAP_PPC_PAPR, "KVM_CAP_PPC_PAPR"},
+	{KVM_CAP_PPC_MMU_RADIX, "KVM_CAP_PPC_MMU_RADIX"},
+	{KVM_CAP_PPC_MMU_HASH_V3, "KVM_CAP_PPC_MMU_HASH_V3"},
+	{KVM_CAP_PPC_ALLOC_HTAB, "KVM_CAP_PPC_ALLOC_HTAB"},
+	{KVM_CAP_PPC_SMT, "KVM_CAP_PPC_SMT"},
+	{KVM_CAP_PPC_HTM, "KVM_CAP_PPC_HTM"},
+	{KVM_CAP_PPC_GET_CPU_CHAR, "KVM_CAP_PPC_GET_CPU_CHAR"},
+	{KVM_CAP_PPC_IRQ_XIVE, "KVM_CAP_PPC_IRQ_XIVE"},
 	{0, NULL},
 };
 
@@ -18,7 +54,7 @@ static const struct irqchip_ops *const pseries_irqchips[] = {&ppc_xics, NULL};
 
 static const struct kvm_attr_table *const pseries_attr_tables[] = {&ppc_xics_attrs, NULL};
 
-static const char *const pseries_kernel_paths[] = {"vmlinux", NULL};
+static const char *const pseries_kernel_paths[] = {"vmlinux", "vmlinux.gz", "arch/powerpc/boot/zImage", NULL};
 
 static int pseries_probe(const struct vm_config *cfg, int sys_fd, unsigned long *vm_type)
 {
@@ -26,10 +62,49 @@ static int pseries_probe(const struct vm_config *cfg, int sys_fd, unsigned long 
 	return kvm_ioctl_val(sys_fd, KVM_CHECK_EXTENSION, KVM_CAP_PPC_PAPR) > 0 ? 0 : -ENODEV;
 }
 
+/* ---- the MMU ------------------------------------------------------------------------------------------ */
+
+/* Radix where the host has it, as on every POWER9 and later; with a hash table elsewhere. */
+static int choose_mmu(struct kvm *kvm)
+{
+	const char *want = kvm->cfg->mmu ? kvm->cfg->mmu : "auto";
+	bool radix = kvm_cap(kvm, KVM_CAP_PPC_MMU_RADIX);
+	/* Before POWER9 there was nothing else. */
+	bool hash = kvm_cap(kvm, KVM_CAP_PPC_ALLOC_HTAB) && (!radix || kvm_cap(kvm, KVM_CAP_PPC_MMU_HASH_V3));
+	struct pseries *p = pseries_of(kvm);
+
+	if (strcmp(want, "auto") && strcmp(want, "radix") && strcmp(want, "hash")) {
+		log_error("--mmu %s: auto, radix and hash are known", want);
+		return -EINVAL;
+	}
+	p->radix = strcmp(want, "hash") && radix;
+	if (p->radix || (strcmp(want, "radix") && hash))
+		return 0;
+	if (!radix && !hash)
+		log_error("%s: this KVM can run neither radix nor hash guests: load its module kvm-hv "
+			  "(in a guest, with nested KVM switched on)",
+			  kvm->cfg->dev);
+	else
+		log_error("--mmu %s: this host's KVM cannot run such guests; leave the option out", want);
+	return -ENOTSUP;
+}
+
+/* ---- the VM as a whole ----------------------------------------------------------------------------------
+ */
+
 static int pseries_vm_init(struct kvm *kvm)
 {
-	kvm->arch = calloc(1, sizeof(struct ppc_machine));
-	return kvm->arch ? 0 : -ENOMEM;
+	struct pseries *p = calloc(1, sizeof(*p));
+	int err;
+
+	kvm->arch = p;
+	if (!p) {
+		log_error("out of memory");
+		return -ENOMEM;
+	}
+	p->smt = (u32)max_u64((u64)kvm_cap(kvm, KVM_CAP_PPC_SMT), 1);
+	err = choose_mmu(kvm);
+	return err ? err : pseries_hcalls_enable(kvm);
 }
 
 static void pseries_destroy(struct kvm *kvm)
@@ -40,36 +115,32 @@ static void pseries_destroy(struct kvm *kvm)
 
 static int pseries_mem_layout(struct kvm *kvm)
 {
-	return mem_add_ram(kvm, 0, kvm->cfg->mem_size);
+	u64 size = align_down(kvm->cfg->mem_size, PSERIES_PAGE_MAX);
+
+	if (size > PSERIES_RAM_MAX) {
+		log_error("--mem: the pseries machine has room for %llu GiB; give less",
+			  PSERIES_RAM_MAX >> 30);
+		return -E2BIG;
+	}
+	return mem_add_ram(kvm, 0, size);
 }
 
-static int pseries_vcpu_init(struct vcpu *vcpu)
+/* One thread a core: where a core's threads have numbers in a row, each vCPU has the first of them. */
+static u32 pseries_vcpu_id(const struct kvm *kvm, u32 index)
 {
-	return 0;
+	return index * pseries_of(kvm)->smt;
 }
 
-static void pseries_vcpu_free(struct vcpu *vcpu)
+static void pseries_describe(const struct kvm *kvm, struct buf *out)
 {
-}
+	const struct pseries *p = pseries_of(kvm);
 
-static int pseries_vcpu_reset(struct vcpu *vcpu)
-{
-	return -ENOTSUP;
-}
-
-static int pseries_vcpu_exit(struct vcpu *vcpu)
-{
-	return 0;
-}
-
-static int pseries_vcpu_state(struct vcpu *vcpu, struct state *s)
-{
-	return -ENOTSUP;
-}
-
-static int pseries_boot(struct kvm *kvm, struct boot_image *img)
-{
-	return -ENOTSUP;
+	buf_printf(out, "entry   0x%" PRIx64 ", %s MMU\n", p->m.entry, p->radix ? "radix" : "hash");
+	buf_printf(out, "rtas    0x%" PRIx64 "\n", p->rtas);
+	buf_printf(out, "dtb     0x%" PRIx64 ", %" PRIu64 " bytes\n", p->m.dtb, p->m.dtb_size);
+	if (p->m.initrd_size)
+		buf_printf(out, "initrd  0x%" PRIx64 ", %" PRIu64 " bytes\n", p->m.initrd, p->m.initrd_size);
+	buf_printf(out, "cpu     PVR 0x%08" PRIx32 "\n", p->pvr);
 }
 
 const struct machine_ops ppc_pseries = {
@@ -79,17 +150,21 @@ const struct machine_ops ppc_pseries = {
 	.irqchips = pseries_irqchips,
 	.board = pseries_board,
 	.required_caps = pseries_caps,
+	.used_caps = pseries_used_caps,
 	.attr_tables = pseries_attr_tables,
 	.vm_init = pseries_vm_init,
 	.mem_layout = pseries_mem_layout,
 	.vcpu_init = pseries_vcpu_init,
 	.vcpu_free = pseries_vcpu_free,
 	.vcpu_reset = pseries_vcpu_reset,
+	.vcpu_enter = pseries_vcpu_enter,
 	.vcpu_exit = pseries_vcpu_exit,
 	.vcpu_dump = ppc_vcpu_dump,
 	.vcpu_state = pseries_vcpu_state,
-	.vcpu_id = ppc_vcpu_id,
+	.vcpu_nmi = pseries_vcpu_nmi,
+	.vcpu_id = pseries_vcpu_id,
 	.boot = pseries_boot,
+	.describe = pseries_describe,
 	.kernel_paths = pseries_kernel_paths,
 	.default_params = "console=hvc0 panic=-1",
 	.destroy = pseries_destroy,

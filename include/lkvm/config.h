@@ -52,6 +52,7 @@ struct vm_config {
 	bool aarch32, pmu, no_pvtime, disable_mte; /* arm64 */
 	u64 sve_max_vl;				   /* bits; 0: the host's */
 	const char *pmu_filter;
+	const char *mmu; /* powerpc: "auto", "radix" or "hash"; or NULL */
 	bool dry_run, nodefaults;
 	bool debug_ioport, debug_mmio, debug_single_step;
 	bool testdev, boot_timer;

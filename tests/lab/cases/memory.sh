@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # 6 GiB on a host with less: memory is not touched until used; reboot
-# lab: arch=x86-64,arm64-gicv3
+# lab: arch=x86-64,arm64-gicv3,ppc64le
 boot vm -c 1 -m 6144 -p "quiet lab=info,wait,reboot"
 up
 must "the guest's init has done its work" hears "LAB-ACTION wait" 60

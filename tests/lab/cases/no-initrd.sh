@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # No initrd: the kernel panics for want of a root, and resets (pvpanic is a module)
-# lab: arch=x86-64,arm64-gicv3
+# lab: arch=x86-64,arm64-gicv3,ppc64le
 vm_start vm -k "$kernel" --console serial -p "quiet"
 check "the kernel says why" hears "Unable to mount root fs" "$BOOT"
 ends 32 60
