@@ -278,12 +278,12 @@ int irq_msi_add(struct kvm *kvm, const struct msi_msg *msg)
 {
 	struct irq_state *irq = &kvm->irq;
 	struct kvm_irq_routing_entry entry;
-	int limit = kvm_cap(kvm, KVM_CAP_IRQ_ROUTING);
 	u32 gsi;
-	int err;
+	int limit, err;
 
 	if (kvm->irqchip.ops->msi_is_line)
 		return msi_line(kvm, msg);
+	limit = kvm_cap(kvm, KVM_CAP_IRQ_ROUTING);
 	pthread_mutex_lock(&irq->lock);
 	gsi = free_gsi(irq);
 	if (limit > 0 && gsi >= (u32)limit)

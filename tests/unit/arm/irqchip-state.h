@@ -1,49 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Saving and restoring the irqchip of a VM that is up, for the tests of its state. */
+/* VMs with an irqchip of the test's choice, for the tests of its state. */
 #ifndef LKVM_TEST_IRQCHIP_STATE_H
 #define LKVM_TEST_IRQCHIP_STATE_H
 
-#include "arm-vm.h"
-#include <lkvm/state.h>
+#include "arm-vm.h" /* first */
+#include "chip-state.h"
 
 static inline void up_with(const char *irqchip, const char *cpus)
 {
 	const char *const more[] = {"--irqchip", irqchip, "-c", cpus, NULL};
 
 	assert_int_equal(arm_up("boot", more), 0);
-}
-
-static inline struct buf walk(enum state_mode mode, int want)
-{
-	struct irqchip *chip = &vm.kvm.irqchip;
-	struct buf out = {0};
-	struct state s;
-
-	state_init_out(&s, mode, &out);
-	chip->ops->state(chip, &s);
-	assert_int_equal(state_finish(&s, "irqchip"), want);
-	return out;
-}
-
-static inline struct buf save(void)
-{
-	return walk(STATE_SAVE, 0);
-}
-
-static inline int restore(const void *data, size_t len)
-{
-	struct irqchip *chip = &vm.kvm.irqchip;
-	struct state s;
-
-	state_init_in(&s, data, len);
-	chip->ops->state(chip, &s);
-	return state_finish(&s, "irqchip");
-}
-
-static inline void assert_same(const struct buf *a, const struct buf *b)
-{
-	assert_int_equal(a->len, b->len);
-	assert_memory_equal(a->data, b->data, a->len);
 }
 
 #endif

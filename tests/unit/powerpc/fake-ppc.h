@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the fake KVM's powerpc half share, and what tests may look at or do in the guest's place.
+ * All of it under the fake's lock, or while no vCPU thread runs.
+ */
+#ifndef LKVM_TEST_FAKE_PPC_H
+#define LKVM_TEST_FAKE_PPC_H
+
+#include "fake-kvm-priv.h"
+
+/* The kernel's own numbers of XICS and XIVE sources: blocks of 1,024. */
+#define FAKE_XICS_FIRST	  16u
+#define FAKE_XICS_SOURCES 0x100000u
+#define FAKE_SOURCES	  2048u /* that the fake keeps */
+#define FAKE_XIVE_QUEUES  8u
+
+/* What kind of host it is: one with Book3S HV, or with an e500v2. */
+enum fake_ppc_kind { FAKE_BOOK3S, FAKE_E500 };
+
+/* A source of XICS (book3s_xics.h, struct ics_irq_state). */
+struct fake_source {
+	bool exists, lsi, p, q, resend, masked_pending;
+	u32 server;
+	u8 priority, saved_priority;
+};
+
+struct fake_xics {
+	bool on_xive; /* it has GRP_CTRL, and reads of sources come in full rounds */
+	u32 nr_servers, reads;
+	bool connected;
+	struct fake_source source[FAKE_SOURCES];
+};
+
+/* A presenter of XICS. */
+struct fake_icp {
+	bool there;
+	u32 server, xisr;
+	u8 cppr, mfrr, pending;
+};
+
+/* A source of XIVE; pq as the ESB has them: P is 2, Q is 1. */
+struct fake_xive_source {
+	bool valid, lsi, asserted, masked;
+	u32 server, eisn;
+	u8 priority, pq;
+	u32 syncs, notified;
+};
+
+struct fake_xive {
+	u32 nr_servers;
+	u32 resets, eq_syncs;
+	bool connected;
+	struct fake_xive_source source[FAKE_SOURCES];
+};
+
+struct fake_ppc_vm {
+	enum fake_ppc_kind kind;
+	struct fake_device *xics, *xive, *mpic; /* priv: the types' own */
+	u32 hcall[64];				/* those that KVM_CAP_PPC_ENABLE_HCALL switched on */
+	u32 nr_hcalls;
+	struct kvm_rtas_token_args token[32];
+	u32 nr_tokens;
+	struct kvm_ppc_mmuv3_cfg mmu;
+	bool mmu_set;
+};
+
+struct fake_ppc_reg {
+	u64 id;
+	u8 val[16];
+};
+
+struct fake_ppc_vcpu {
+	bool papr;
+	u32 irq_cap; /* the capability by which a controller was connected; 0: none */
+	u32 server;
+	struct fake_icp icp;
+	struct kvm_ppc_xive_eq eq[FAKE_XIVE_QUEUES];
+	u64 vp[2];
+	u32 mpic_cpu;
+	struct fake_ppc_reg reg[256]; /* those that were set */
+	u32 nr_regs;
+};
+
+static inline struct fake_ppc_vm *fake_ppc(const struct fake_vm *vm)
+{
+	return vm->arch;
+}
+
+static inline struct fake_ppc_vcpu *fake_ppc_cpu(const struct fake_vcpu *vcpu)
+{
+	return vcpu->arch;
+}
+
+static inline struct fake_xics *fake_xics_of(const struct fake_vm *vm)
+{
+	return fake_ppc(vm)->xics ? fake_ppc(vm)->xics->priv : NULL;
+}
+
+static inline struct fake_xive *fake_xive_of(const struct fake_vm *vm)
+{
+	return fake_ppc(vm)->xive ? fake_ppc(vm)->xive->priv : NULL;
+}
+
+/* fake-kvm-ppc.c */
+/* What the host is, until reset; before anything is opened. */
+void fake_ppc_host(enum fake_ppc_kind kind);
+/* The device that an fd in KVM_ENABLE_CAP's arguments is, of that type: or NULL and -EBADF or -EPERM in *err.
+ */
+struct fake_device *fake_ppc_device(const struct fake_vm *vm, u64 fd, const struct fake_device_type *type,
+				    int *err);
+
+/* fake-ppc-vcpu.c */
+/* A register's value, made with zeroes when it was never set. */
+void *fake_ppc_reg(const struct fake_vcpu *vcpu, u64 id);
+struct fake_vcpu *fake_ppc_server(const struct fake_vm *vm, u32 server);
+
+/* fake-xics.c */
+int fake_xics_connect(struct fake_vcpu *vcpu, u64 fd, u64 server);
+int fake_xics_line(struct fake_vm *vm, u32 irq, bool level);
+int fake_xics_get_icp(struct fake_vcpu *vcpu, u64 addr);
+int fake_xics_set_icp(struct fake_vcpu *vcpu, u64 addr);
+/* The guest: ibm,set-xive, H_CPPR, H_XIRR and H_EOI. */
+void fake_xics_set_xive(struct fake_vm *vm, u32 irq, u32 server, u8 priority);
+void fake_xics_cppr(struct fake_vcpu *vcpu, u8 cppr);
+u32 fake_xics_accept(struct fake_vcpu *vcpu);
+void fake_xics_eoi(struct fake_vcpu *vcpu, u32 xirr);
+
+extern const struct fake_device_type fake_xics_type;
+
+#endif
