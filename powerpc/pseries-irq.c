@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <lkvm/config.h>
 #include <lkvm/kvm.h>
+#include <lkvm/machine.h>
 #include <stdlib.h>
 #include <string.h>
 

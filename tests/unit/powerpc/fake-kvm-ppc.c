@@ -49,6 +49,7 @@ const struct fake_cap fake_arch_caps[] = {
 	{KVM_CAP_PPC_ENABLE_HCALL, 1},
 	{KVM_CAP_PPC_FIXUP_HCALL, 1},
 	{KVM_CAP_PPC_GET_CPU_CHAR, 1},
+	{KVM_CAP_PPC_GET_SMMU_INFO, 1},
 	{KVM_CAP_PPC_HTAB_FD, 1},
 	{KVM_CAP_PPC_ALLOC_HTAB, 1},
 	{KVM_CAP_PPC_MMU_RADIX, 1},
