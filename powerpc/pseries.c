@@ -34,7 +34,6 @@ static const struct kvm_cap pseries_caps[] = {
 	{KVM_CAP_PPC_ENABLE_HCALL, "KVM_CAP_PPC_ENABLE_HCALL"},
 	{KVM_CAP_PPC_GET_SMMU_INFO, "KVM_CAP_PPC_GET_SMMU_INFO"},
 	{KVM_CAP_PPC_RTAS, "KVM_CAP_PPC_RTAS"},
-	{KVM_CAP_IRQ_XICS, "KVM_CAP_IRQ_XICS"},
 	{0, NULL},
 };
 
@@ -46,6 +45,7 @@ static const struct kvm_cap pseries_used_caps[] = {
 	{KVM_CAP_PPC_SMT, "KVM_CAP_PPC_SMT"},
 	{KVM_CAP_PPC_HTM, "KVM_CAP_PPC_HTM"},
 	{KVM_CAP_PPC_GET_CPU_CHAR, "KVM_CAP_PPC_GET_CPU_CHAR"},
+	{KVM_CAP_IRQ_XICS, "KVM_CAP_IRQ_XICS"},
 	{KVM_CAP_PPC_IRQ_XIVE, "KVM_CAP_PPC_IRQ_XIVE"},
 	{0, NULL},
 };
@@ -58,7 +58,11 @@ static const char *const pseries_kernel_paths[] = {"vmlinux", "vmlinux.gz", "arc
 
 static int pseries_probe(const struct vm_config *cfg, int sys_fd, unsigned long *vm_type)
 {
-	*vm_type = KVM_VM_PPC_HV;
+	bool hv = kvm_ioctl_val(sys_fd, KVM_CHECK_EXTENSION, KVM_CAP_PPC_MMU_RADIX) > 0 ||
+		  kvm_ioctl_val(sys_fd, KVM_CHECK_EXTENSION, KVM_CAP_PPC_ALLOC_HTAB) > 0;
+
+	/* Without HV there is a VM of another kind, which choose_mmu() has something to say about. */
+	*vm_type = hv ? KVM_VM_PPC_HV : 0;
 	return kvm_ioctl_val(sys_fd, KVM_CHECK_EXTENSION, KVM_CAP_PPC_PAPR) > 0 ? 0 : -ENODEV;
 }
 

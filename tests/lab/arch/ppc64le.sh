@@ -41,8 +41,8 @@ HYPERVISOR_SAYS='linux,kvm'
 CLOCKS=timebase
 # What lkvm can give a guest here, the best first, and what it cannot.
 IRQCHIPS='xics' NO_IRQCHIPS='xive'
-QUIET_EXITS=4000
-VERBOSE_EXITS=25000
+QUIET_EXITS=400
+VERBOSE_EXITS=15000
 COMPLAINTS='(XICS|xive|RTAS|rtas|OF|PCI|hvc|vio|radix|pseries).*(rror|[Ff]ail|nvalid)'
 CPU_SAYS=''
 CPU_FEATURES='' SVE_MAX=''

@@ -20,7 +20,7 @@ check "SIGUSR1 has its registers printed too" within 30 grep -Eiq "\b$PC_REGISTE
 if row_is x86-64; then
 	check "debug --nmi exits with 0" ctl debug -n "$vm" --nmi 1
 	check "the guest has had an NMI" hears "NMI received for unknown reason" 30
-else
+elif row_is arm64; then
 	check "debug --nmi fails: this machine has none" fails ctl debug -n "$vm" --nmi 1
 fi
 lines=$(wc -l <"$vm.out")

@@ -77,7 +77,7 @@ struct fake_ppc_vcpu {
 	struct kvm_ppc_xive_eq eq[FAKE_XIVE_QUEUES];
 	u64 vp[2];
 	u32 mpic_cpu;
-	struct fake_ppc_reg reg[256]; /* those that were set */
+	struct fake_ppc_reg reg[512]; /* those that were set */
 	u32 nr_regs;
 };
 
