@@ -41,6 +41,7 @@
 /* Lines (pseries-irq.h): level-triggered ones. */
 #define PSERIES_IRQ_PCI	     16u /* INTx: 16 .. 23 */
 #define PSERIES_IRQ_VTERM(n) (24u + (n))
+#define PSERIES_IRQ_EPOW     28u
 
 /* The unit address of a virtual terminal, which is its name in hypercalls too. */
 #define PSERIES_VTERM(n) (0x30000000u + (n))

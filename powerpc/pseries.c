@@ -4,6 +4,7 @@
  * memory layout and what it needs of KVM.
  */
 #include "pseries.h"
+#include "epow.h"
 #include "pseries-irq.h"
 #include "pseries-layout.h"
 #include <errno.h>
@@ -20,6 +21,7 @@ static const struct board_device pseries_board[] = {
 	{.ops = &vterm_ops, .base = PSERIES_VTERM(1), .line = PSERIES_IRQ_VTERM(1), .index = 1},
 	{.ops = &vterm_ops, .base = PSERIES_VTERM(2), .line = PSERIES_IRQ_VTERM(2), .index = 2},
 	{.ops = &vterm_ops, .base = PSERIES_VTERM(3), .line = PSERIES_IRQ_VTERM(3), .index = 3},
+	{.ops = &epow_ops, .line = PSERIES_IRQ_EPOW},
 	{.ops = &exit_ops, .mmio = PSERIES_EXIT, .line = IRQ_NONE},
 	{.ops = &testdev_ops,
 	 .bus = BUS_MMIO,
@@ -135,6 +137,11 @@ static u32 pseries_vcpu_id(const struct kvm *kvm, u32 index)
 	return index * pseries_of(kvm)->smt;
 }
 
+static int pseries_power_button(struct kvm *kvm)
+{
+	return epow_press(kvm) ? 0 : -ENOTSUP;
+}
+
 static void pseries_describe(const struct kvm *kvm, struct buf *out)
 {
 	const struct pseries *p = pseries_of(kvm);
@@ -168,6 +175,7 @@ const struct machine_ops ppc_pseries = {
 	.vcpu_nmi = pseries_vcpu_nmi,
 	.vcpu_id = pseries_vcpu_id,
 	.boot = pseries_boot,
+	.power_button = pseries_power_button,
 	.describe = pseries_describe,
 	.kernel_paths = pseries_kernel_paths,
 	.default_params = "console=hvc0 panic=-1",

@@ -29,9 +29,9 @@ enum { CPU_STOPPED = 0, CPU_IN_RTAS = 1, CPU_NOT_STOPPED = 2 };
 
 /* ibm,get-system-parameter's status for those that are not there, and the parameters that are. */
 #define PARAMETER_UNKNOWN (-3)
-enum { PARAMETER_SPLPAR = 20, PARAMETER_UUID = 48 };
+enum { PARAMETER_SPLPAR = 20 };
 
-static const struct rtas_service *const rtas_tables[] = {rtas_base_services, NULL};
+static const struct rtas_service *const rtas_tables[] = {rtas_base_services, rtas_epow_services, NULL};
 
 /* ---- calls ------------------------------------------------------------------------------------------- */
 
@@ -317,6 +317,7 @@ void rtas_describe(const struct kvm *kvm, struct fdt *fdt)
 	dt_u32(fdt, "linux,rtas-entry", base);
 	dt_empty(fdt, "ibm,extended-os-term");
 	dt_u32(fdt, "rtas-display-device", 0);
+	dt_u32(fdt, "rtas-error-log-max", RTAS_ERROR_LOG_MAX);
 	describe_hypercalls(kvm, fdt);
 	for (u32 i = 0; rtas_tables[i]; i++)
 		for (u32 j = 0; rtas_tables[i][j].name; j++)

@@ -23,6 +23,8 @@ enum {
 };
 
 #define RTAS_CELLS_MAX 16
+/* The longest report of an error or an event. */
+#define RTAS_ERROR_LOG_MAX 2048
 
 /* One call: everything in the host's byte order, and a copy. ret[0] is the status. */
 struct rtas_call {
@@ -45,8 +47,8 @@ struct rtas_service {
 	bool (*present)(const struct kvm *kvm);
 };
 
-/* Ends with a row without a name. */
-extern const struct rtas_service rtas_base_services[];
+/* Each ends with a row without a name. */
+extern const struct rtas_service rtas_base_services[], rtas_epow_services[];
 
 static inline void rtas_status(struct rtas_call *call, int status)
 {

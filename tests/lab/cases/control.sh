@@ -37,6 +37,8 @@ check "resume exits with 0" ctl resume -n "$vm"
 check "the output goes on" within 30 more_lines "$lines"
 
 check "a verb on a VM that is not there fails" fails ctl pause -n no-such-vm
+# This guest heeds the power button; not while it is paused.
+! row_is ppc64le || check "it is paused once more" ctl pause -n "$vm"
 check "stop --force exits with 0" ctl stop -n "$vm" --force
 ends 35 30
 check "nothing of the VM is left" nothing_left

@@ -364,6 +364,79 @@ static void test_rtas_parameter(void **state)
 	assert_memory_equal(text + 2, "Maxxxx", 6);
 }
 
+/* ---- the power button ---- */
+
+#define REPORT 0x6000000ull
+
+static u32 sensor(void)
+{
+	assert_int_equal(rtas("get-sensor-state", 2, (u32[]){9, 0}, 2), H_SUCCESS);
+	return rets[0] ? rets[0] : rets[1];
+}
+
+static u32 check_exception(u32 vector, u32 classes, u32 gpa, u32 room)
+{
+	const u32 args[] = {vector, PSERIES_IRQ_EPOW, classes, 0, gpa, room};
+
+	assert_int_equal(rtas("check-exception", 6, args, 1), H_SUCCESS);
+	return rets[0];
+}
+
+static bool line_high(void)
+{
+	return pseries_fake()->level[PSERIES_IRQ_EPOW];
+}
+
+/* The report as Linux's get_pseries_errorlog() looks through it. */
+static void test_button(void **state)
+{
+	u8 log[64];
+	u32 len;
+
+	up("1");
+	assert_int_equal(sensor(), 0);
+	assert_int_equal(check_exception(0x500, 0x40000000, REPORT, 2048), 1);
+	assert_int_equal(vm.kvm.machine->power_button(&vm.kvm), 0);
+	assert_int_equal(vm.kvm.machine->power_button(&vm.kvm), 0);
+	assert_true(line_high());
+	assert_int_equal(sensor(), 3);
+	/* Not what was asked for; nowhere to put it: it stays. */
+	assert_int_equal(check_exception(0x200, 0x40000000, REPORT, 2048), 1);
+	assert_int_equal(check_exception(0x500, 0x80000000, REPORT, 2048), 1);
+	assert_int_equal(check_exception(0x500, 0x40000000, 0xfffffff0, 2048), (u32)-3);
+	assert_true(line_high());
+
+	memset(log, 0xaa, sizeof(log));
+	assert_int_equal(guest_write(&vm.kvm.mem, REPORT, log, sizeof(log)), 0);
+	assert_int_equal(check_exception(0x500, 0x40000000, REPORT, 2048), 0);
+	assert_false(line_high());
+	assert_int_equal(guest_read(&vm.kvm.mem, REPORT, log, sizeof(log)), 0);
+	assert_int_equal(log[0], 6);
+	assert_int_equal(log[1] >> 2 & 1, 1);
+	len = (u32)log[4] << 24 | (u32)log[5] << 16 | (u32)log[6] << 8 | log[7];
+	assert_int_equal(log[8] & 0x80, 0x80);
+	assert_int_equal(log[10] & 0xf, 14);
+	assert_memory_equal(log + 20, "IBM", 4);
+	assert_memory_equal(log + 24, "EP", 2);
+	assert_int_equal(24 + (log[26] << 8 | log[27]), 8 + len);
+	assert_int_equal(log[32] & 0xf, 3);
+	assert_int_equal(log[33] & 0xf, 1);
+	assert_int_equal(log[8 + len], 0xaa);
+	/* It is taken once. */
+	assert_int_equal(check_exception(0x500, 0x40000000, REPORT, 2048), 1);
+	assert_int_equal(sensor(), 0);
+	assert_int_equal(rtas("get-sensor-state", 2, (u32[]){9, 1}, 2), H_SUCCESS);
+	assert_int_equal(rets[0], (u32)-3);
+	/* No more of it than there is room for. */
+	assert_int_equal(vm.kvm.machine->power_button(&vm.kvm), 0);
+	memset(log, 0xaa, sizeof(log));
+	assert_int_equal(guest_write(&vm.kvm.mem, REPORT, log, sizeof(log)), 0);
+	assert_int_equal(check_exception(0x500, 0x40000000, REPORT, 4), 0);
+	assert_int_equal(guest_read(&vm.kvm.mem, REPORT, log, sizeof(log)), 0);
+	assert_int_equal(log[3], 64);
+	assert_int_equal(log[4], 0xaa);
+}
+
 /* ---- processors ---- */
 
 static u32 stopped_state(u32 id)
@@ -453,6 +526,7 @@ int main(void)
 		PSERIES_TEST(test_rtas_ends),
 		PSERIES_TEST(test_rtas_clock),
 		PSERIES_TEST(test_rtas_parameter),
+		PSERIES_TEST(test_button),
 		PSERIES_TEST(test_start_and_stop),
 		PSERIES_TEST(test_start_mode),
 	};
