@@ -33,7 +33,7 @@ l1_boot() {
 		-drive "file=$work/disk.$1,if=none,id=disk,format=raw,cache=unsafe,discard=unmap" \
 		-device virtio-blk-pci,drive=disk \
 		-kernel "$parts/$L1_KERNEL" -initrd "$work/initrd" \
-		-append "console=$L1_CONSOLE panic=-1 maxcpus=1" \
+		-append "console=$L1_CONSOLE panic=-1 maxcpus=1 ${L1_PARAMS:-}" \
 		<"$work/orders.$1" >"$work/reports.$1" 2>"$results/qemu-$1-$boots.log" &
 	echo $! >"$work/qemu.$1"
 	exec 4>"$work/orders.$1" 3<"$work/reports.$1"
