@@ -233,22 +233,32 @@ void mem_destroy(struct kvm *kvm)
 	kvm->nr_slots = 0;
 }
 
-int mem_add_slot(struct kvm *kvm, gpa_t gpa, u64 size, void *hva, bool readonly)
+static int add_foreign(struct kvm *kvm, gpa_t gpa, u64 size, void *hva, bool readonly, bool device)
 {
-	struct mem_bank *bank;
+	struct mem_bank *bank = bank_add(kvm, gpa, size);
 
-	if (readonly && !kvm_cap(kvm, KVM_CAP_READONLY_MEM)) {
-		log_error("memory at 0x%llx: this KVM has no KVM_CAP_READONLY_MEM", (unsigned long long)gpa);
-		return -ENOTSUP;
-	}
-	bank = bank_add(kvm, gpa, size);
 	if (!bank)
 		return -EINVAL;
 	bank->hva = hva;
 	bank->readonly = readonly;
+	bank->device = device;
 	bank->foreign = true;
 	bank->slot = kvm->nr_slots++;
 	return register_bank(kvm, bank);
+}
+
+int mem_add_slot(struct kvm *kvm, gpa_t gpa, u64 size, void *hva, bool readonly)
+{
+	if (readonly && !kvm_cap(kvm, KVM_CAP_READONLY_MEM)) {
+		log_error("memory at 0x%llx: this KVM has no KVM_CAP_READONLY_MEM", (unsigned long long)gpa);
+		return -ENOTSUP;
+	}
+	return add_foreign(kvm, gpa, size, hva, readonly, false);
+}
+
+int mem_add_device(struct kvm *kvm, gpa_t gpa, u64 size, void *hva)
+{
+	return add_foreign(kvm, gpa, size, hva, false, true);
 }
 
 static const struct mem_bank *bank_of(const struct guest_mem *mem, gpa_t gpa)
@@ -278,7 +288,7 @@ static u8 *piece(const struct guest_mem *mem, gpa_t gpa, size_t len, size_t *par
 	const struct mem_bank *bank = bank_of(mem, gpa);
 	u64 off;
 
-	if (!bank || bank->readonly)
+	if (!bank || bank->readonly || bank->device)
 		return NULL;
 	off = gpa - bank->gpa;
 	*part = (size_t)min_u64(len, bank->size - off);

@@ -9,6 +9,7 @@
  */
 #include "pseries.h"
 #include "rtas.h"
+#include "xive.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -205,6 +206,8 @@ static long dispatch(struct vcpu *vcpu, u64 nr, const u64 *arg, u64 *ret)
 	case H_LOGICAL_CI_STORE:
 		return h_logical_ci(vcpu, arg, ret, true);
 	}
+	if (xive_hcall(vcpu, nr, arg, ret, &status))
+		return status;
 	log_debug(vcpu->kvm->log, "vcpu %u: hypercall 0x%" PRIx64 " is not known", vcpu->index, nr);
 	return H_FUNCTION;
 }

@@ -6,6 +6,7 @@
  *
  * Main thread, in the `boot` step; vCPUs, devices and irqchip are all there.
  */
+#include "pseries-irq.h"
 #include "pseries-layout.h"
 #include "pseries.h"
 #include "rtas.h"
@@ -159,6 +160,7 @@ static int describe(struct kvm *kvm, struct fdt *fdt)
 	dt_u32(fdt, "#address-cells", 2);
 	dt_u32(fdt, "#size-cells", 2);
 	dt_u32(fdt, "interrupt-parent", DT_IRQCHIP);
+	pseries_irq_describe_root(kvm, fdt);
 	err = describe_chosen(kvm, fdt);
 	if (err)
 		return err;

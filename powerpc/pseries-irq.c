@@ -107,3 +107,27 @@ void pseries_irq_must_match(struct state *s, const char *name, u64 now)
 		state_fail(s, -EINVAL, name, "saved with 0x%llx, this VM has 0x%llx", (unsigned long long)v,
 			   (unsigned long long)now);
 }
+
+void pseries_irq_walk_set(struct irqchip *chip, struct state *s, struct line_set *set)
+{
+	struct pseries_irq *irq = pseries_irq_of(chip);
+
+	*set = irq->used;
+	if (state_printing(s))
+		return;
+	for (u32 i = 0; i < ARRAY_SIZE(set->bits); i++)
+		state_u64(s, "sources", &set->bits[i]);
+	if (!state_reading(s))
+		return;
+	for (u32 line = 0; line < PSERIES_NR_LINES && !s->err; line++) {
+		bool now = line_set_has(&irq->used, line), saved = line_set_has(set, line);
+		int err = 0;
+
+		if (saved != now && pseries_line_is_level(line))
+			err = -EINVAL;
+		else if (saved != now)
+			err = saved ? pseries_irq_use(chip, line) : irq->source_init(chip, line);
+		if (err)
+			state_fail(s, err, "sources", "source %u: this VM has it not as it was saved", line);
+	}
+}

@@ -38,7 +38,7 @@ struct pseries_irq {
 	int fd; /* the VM's to close */
 	/* The sources that there are. Filled in at finalize; then of MSIs, under the PCI host's lock. */
 	struct line_set used;
-	/* Makes one more source: 0 or -errno, logged. */
+	/* Makes one more source, or masks one that there is: 0 or -errno, logged. */
 	int (*source_init)(struct irqchip *chip, u32 line);
 };
 
@@ -71,7 +71,15 @@ void pseries_irq_destroy(struct irqchip *chip);
 /* Refuses what was saved of another count: a value that is saved and must be the same when restored. */
 void pseries_irq_must_match(struct state *s, const char *name, u64 now);
 
-extern const struct irqchip_ops ppc_xics;
-extern const struct kvm_attr_table ppc_xics_attrs;
+/*
+ * Which sources there are: of the board's, those of this VM; of messages', more or fewer. *set is what the
+ * state is about. A source cannot be taken away: one too many is masked.
+ */
+void pseries_irq_walk_set(struct irqchip *chip, struct state *s, struct line_set *set);
+/* What the root node has to say of the controller, before it has any node. */
+void pseries_irq_describe_root(const struct kvm *kvm, struct fdt *fdt);
+
+extern const struct irqchip_ops ppc_xics, ppc_xive;
+extern const struct kvm_attr_table ppc_xics_attrs, ppc_xive_attrs;
 
 #endif

@@ -3,10 +3,14 @@
  * The pseries machine's address map and interrupt lines. Nobody outside powerpc/ includes this: devices learn
  * their places from the board table in pseries.c, the guest from the device tree.
  *
- *   0000_0000_0000  +------------------+  RAM, as much as there is: kernel, RTAS, device tree; initrd at its
- * end |                  | 2000_0000_0000  | PCI I/O          |  64 KiB 2000_0001_0000  | MSI doorbell     |
- * an address that messages have; nobody answers there 2000_0010_0000  | exit code        | 2000_0011_0000  |
- * boot timer       | 2000_0012_0000  | --testdev        |  registers 2000_0013_0000  | --testdev memory |
+ *   0000_0000_0000  +------------------+  RAM, as much as there is: kernel, RTAS,
+ *                   |                  |  device tree; initrd at its end
+ *   2000_0000_0000  | PCI I/O          |  64 KiB
+ *   2000_0001_0000  | MSI doorbell     |  an address that messages have; nobody answers there
+ *   2000_0010_0000  | exit code        |
+ *   2000_0011_0000  | boot timer       |
+ *   2000_0012_0000  | --testdev        |  registers
+ *   2000_0013_0000  | --testdev memory |
  *   2000_8000_0000  | PCI memory       |  2 GiB, which are 8000_0000 to ffff_ffff on the bus
  *   2100_0000_0000  | PCI 64-bit memory|  1 TiB
  *   3000_0000_0000  | XIVE sources     |  two pages of the host's size each

@@ -52,9 +52,9 @@ static const struct kvm_cap pseries_used_caps[] = {
 	{0, NULL},
 };
 
-static const struct irqchip_ops *const pseries_irqchips[] = {&ppc_xics, NULL};
+static const struct irqchip_ops *const pseries_irqchips[] = {&ppc_xive, &ppc_xics, NULL};
 
-static const struct kvm_attr_table *const pseries_attr_tables[] = {&ppc_xics_attrs, NULL};
+static const struct kvm_attr_table *const pseries_attr_tables[] = {&ppc_xive_attrs, &ppc_xics_attrs, NULL};
 
 static const char *const pseries_kernel_paths[] = {"vmlinux", "vmlinux.gz", "arch/powerpc/boot/zImage", NULL};
 

@@ -122,34 +122,6 @@ static void print_source(struct state *s, u32 line, u64 v)
 }
 
 /*
- * Which sources there are: of the board's, those of this VM; of messages', more or fewer. *set is what the
- * state is about. A source cannot be taken away: one too many is masked.
- */
-static void walk_set(struct irqchip *chip, struct state *s, struct line_set *set)
-{
-	struct pseries_irq *irq = pseries_irq_of(chip);
-
-	*set = irq->used;
-	if (state_printing(s))
-		return;
-	for (u32 i = 0; i < ARRAY_SIZE(set->bits); i++)
-		state_u64(s, "sources", &set->bits[i]);
-	if (!state_reading(s))
-		return;
-	for (u32 line = 0; line < PSERIES_NR_LINES && !s->err; line++) {
-		bool now = line_set_has(&irq->used, line), saved = line_set_has(set, line);
-		int err = 0;
-
-		if (saved != now && pseries_line_is_level(line))
-			err = -EINVAL;
-		else if (saved != now)
-			err = saved ? pseries_irq_use(chip, line) : xics_source_init(chip, line);
-		if (err)
-			state_fail(s, err, "sources", "source %u: this VM has it not as it was saved", line);
-	}
-}
-
-/*
  * Where XICS stands on a XIVE, the kernel masks all sources when the first is read and goes on when the last
  * has been: a walk reads each of them, once, also when it has failed.
  */
@@ -206,7 +178,7 @@ static int xics_state(struct irqchip *chip, struct state *s)
 
 	state_begin(s, "xics", 1);
 	pseries_irq_must_match(s, "servers", pseries_nr_servers(kvm));
-	walk_set(chip, s, &set);
+	pseries_irq_walk_set(chip, s, &set);
 	walk_sources(chip, s, &set);
 	state_end(s);
 	/* A presenter refers to a source. */

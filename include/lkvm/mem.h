@@ -23,6 +23,7 @@ struct mem_bank {
 	u32 slot;
 	bool readonly; /* a ROM or flash: guest writes come out as MMIO exits */
 	bool foreign;  /* by mem_add_slot(): no part of the guest's RAM */
+	bool device;   /* by mem_add_device(): no memory at all */
 };
 
 struct guest_mem {
@@ -47,6 +48,11 @@ void mem_destroy(struct kvm *kvm);
  * From machine->vm_init() on, before `run`; after the irqchip is made it costs a grace period.
  */
 int __must_check mem_add_slot(struct kvm *kvm, gpa_t gpa, u64 size, void *hva, bool readonly);
+/*
+ * Registers pages of a device's that the kernel has mapped at hva (XIVE's): the guest reaches them, the
+ * accessors below never do, for an access does things. Otherwise as mem_add_slot().
+ */
+int __must_check mem_add_device(struct kvm *kvm, gpa_t gpa, u64 size, void *hva);
 /*
  * Takes the memslot of the readonly bank that begins at gpa away from the guest, whose reads then come out as
  * MMIO exits too, or gives it back. Any thread, while the VM runs; calls for one bank come one after another.

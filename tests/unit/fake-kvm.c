@@ -436,6 +436,8 @@ void *kvm_mmap(int fd, size_t len, u64 offset)
 	log_add("mmap", FAKE_MMAP, obj, offset, err);
 	if (!err && obj && obj->on == FAKE_VCPU)
 		p = fake_vcpu_mmap((struct fake_vcpu *)obj, len, offset);
+	if (!err && obj && obj->on == FAKE_DEVICE && ((struct fake_device *)obj)->type->map)
+		p = ((struct fake_device *)obj)->type->map((struct fake_device *)obj, len, offset);
 	fake_unlock();
 	if (!p)
 		errno = err ? err : EINVAL;

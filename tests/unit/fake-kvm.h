@@ -134,6 +134,8 @@ struct fake_device_type {
 	int (*has)(struct fake_device *dev, const struct kvm_device_attr *attr);
 	int (*get)(struct fake_device *dev, const struct kvm_device_attr *attr);
 	int (*set)(struct fake_device *dev, const struct kvm_device_attr *attr);
+	/* kvm_mmap() of its fd: the caller's to unmap, or NULL. NULL: there is nothing to map. */
+	void *(*map)(struct fake_device *dev, size_t len, u64 offset);
 };
 
 struct fake_device {

@@ -13,6 +13,6 @@ L1_REPORT_QEMU='-device virtio-serial-pci,bus=pcie.1 -device virtserialport,char
 L1_REPORT=vport0p1
 L1_MODULES="$L1_MODULES virtio_console"
 # What lkvm can give a guest here, the best first, and what it cannot.
-IRQCHIPS='xics' NO_IRQCHIPS=''
+IRQCHIPS='xive xics' NO_IRQCHIPS=''
 # QEMU's POWER9 has the fault of the first ones: KVM lets no radix guest take interrupts with translation on.
 CPU_SAYS='Unable to enable relocation on exceptions'

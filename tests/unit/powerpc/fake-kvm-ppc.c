@@ -77,7 +77,7 @@ const struct fake_name fake_arch_names[] = {
 	N(KVM_DIRTY_TLB),	  {0, NULL},
 };
 
-const struct fake_device_type *const fake_arch_types[] = {&fake_xics_type, NULL};
+const struct fake_device_type *const fake_arch_types[] = {&fake_xics_type, &fake_xive_type, NULL};
 
 void fake_ppc_host(enum fake_ppc_kind kind)
 {
@@ -113,7 +113,7 @@ struct fake_device *fake_ppc_device(const struct fake_vm *vm, u64 fd, const stru
 		return NULL;
 	*err = -EPERM;
 	for (struct fake_device *dev = vm->devices; dev; dev = dev->next)
-		if (dev->obj.ino == ino && dev->type == type)
+		if (dev->obj.ino == ino && dev->type->type == type->type)
 			return dev;
 	return NULL;
 }
@@ -274,6 +274,8 @@ int fake_arch_irq_line(struct fake_vm *vm, u32 irq, bool level, u32 *line)
 	*line = irq;
 	if (fake_xics_of(vm))
 		return fake_xics_line(vm, irq, level);
+	if (fake_xive_of(vm))
+		return fake_xive_line(vm, irq, level);
 	return -ENXIO;
 }
 

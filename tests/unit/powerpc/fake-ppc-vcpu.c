@@ -76,6 +76,8 @@ static int one_reg(struct fake_vcpu *vcpu, bool set, const void *arg)
 		return -EINVAL;
 	if (reg.id == KVM_REG_PPC_ICP_STATE && fake_ppc(vcpu->obj.vm)->kind == FAKE_BOOK3S)
 		return set ? fake_xics_set_icp(vcpu, reg.addr) : fake_xics_get_icp(vcpu, reg.addr);
+	if (reg.id == KVM_REG_PPC_VP_STATE && fake_ppc(vcpu->obj.vm)->kind == FAKE_BOOK3S)
+		return fake_xive_vp(vcpu, set, reg.addr);
 	val = fake_ppc_reg(vcpu, reg.id);
 	return set ? fake_copy_from(val, reg.addr, size) : fake_copy_to(reg.addr, val, size);
 }
@@ -107,6 +109,8 @@ static int enable_cap(struct fake_vcpu *vcpu, const void *arg)
 		return 0;
 	case KVM_CAP_IRQ_XICS:
 		return fake_xics_connect(vcpu, cap.args[0], cap.args[1]);
+	case KVM_CAP_PPC_IRQ_XIVE:
+		return fake_xive_connect(vcpu, cap.args[0], cap.args[1]);
 	default:
 		return -EINVAL;
 	}

@@ -76,6 +76,7 @@ struct fake_ppc_vcpu {
 	struct fake_icp icp;
 	struct kvm_ppc_xive_eq eq[FAKE_XIVE_QUEUES];
 	u64 vp[2];
+	u64 junk; /* what the kernel's stack has to say */
 	u32 mpic_cpu;
 	struct fake_ppc_reg reg[512]; /* those that were set */
 	u32 nr_regs;
@@ -125,6 +126,14 @@ void fake_xics_cppr(struct fake_vcpu *vcpu, u8 cppr);
 u32 fake_xics_accept(struct fake_vcpu *vcpu);
 void fake_xics_eoi(struct fake_vcpu *vcpu, u32 xirr);
 
-extern const struct fake_device_type fake_xics_type;
+/* fake-xive.c */
+int fake_xive_connect(struct fake_vcpu *vcpu, u64 fd, u64 server);
+int fake_xive_line(struct fake_vm *vm, u32 irq, bool level);
+int fake_xive_vp(struct fake_vcpu *vcpu, bool set, u64 addr);
+/* A load from a source's management page, a store to its trigger page. */
+u64 fake_xive_load(struct fake_vm *vm, u32 source, u32 offset);
+void fake_xive_trigger(struct fake_vm *vm, u32 source);
+
+extern const struct fake_device_type fake_xics_type, fake_xive_type;
 
 #endif

@@ -170,10 +170,14 @@ static void test_initrd(void **state)
 
 static void test_vector5(void **state)
 {
-	static const char *const hash[] = {"--mmu", "hash", NULL};
+	static const char *const hash[] = {"--mmu", "hash", NULL}, *const xics[] = {"--irqchip", "xics",
+										    NULL};
 	const u8 *v;
 
 	tree(NULL);
+	v = prop(node("/chosen"), "ibm,architecture-vec-5", 27);
+	assert_int_equal(v[23], 0x40);
+	tree(xics);
 	v = prop(node("/chosen"), "ibm,architecture-vec-5", 27);
 	assert_int_equal(v[0], 26);
 	assert_int_equal(v[2] & 0x80, 0x80);
@@ -345,9 +349,10 @@ static void test_rtas(void **state)
 					       "ibm,int-on",
 					       "ibm,int-off",
 					       "ibm,get-system-parameter"};
+	static const char *const xics[] = {"--irqchip", "xics", NULL};
 	int at;
 
-	tree(NULL);
+	tree(xics);
 	at = node("/rtas");
 	for (u32 i = 0; i < ARRAY_SIZE(services); i++) {
 		assert_true(cell(at, services[i], 0) > 0);
@@ -377,7 +382,7 @@ static void test_calls_fail(void **state)
 	};
 
 	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
-		const char *const more[] = {"--mmu", cases[i].mmu, NULL};
+		const char *const more[] = {"--mmu", cases[i].mmu, "--irqchip", "xics", NULL};
 		int err;
 
 		vm_down();

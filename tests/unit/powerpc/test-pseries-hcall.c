@@ -270,9 +270,10 @@ static void test_rtas_tokens(void **state)
 static void test_rtas_kernel(void **state)
 {
 	static const char *const names[] = {"ibm,set-xive", "ibm,get-xive", "ibm,int-on", "ibm,int-off"};
+	static const char *const xics[] = {"--irqchip", "xics", NULL};
 	const struct fake_ppc_vm *ppc;
 
-	up("1");
+	assert_int_equal(pseries_booted(xics), 0);
 	ppc = fake_ppc(pseries_fake());
 	assert_int_equal(ppc->nr_tokens, ARRAY_SIZE(names));
 	for (u32 i = 0; i < ARRAY_SIZE(names); i++) {

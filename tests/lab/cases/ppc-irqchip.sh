@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+# Each interrupt controller that the host offers, by name, with two CPUs; what debug prints of it; those it lacks
+# lab: arch=ppc64le bound=400
+for chip in $IRQCHIPS; do
+	boot "$chip" -c 2 -m 256 --irqchip="$chip" -p "lab=info,tick"
+	must "$chip: the guest is in user space" hears "LAB-TICK 3" "$BOOT"
+	check "$chip: the guest has two CPUs" [ "$(info nproc)" = 2 ]
+	check "$chip: the guest's log is without a complaint about the machine" clean_log
+	check "$chip: debug prints it" ctl debug -n "$vm" --irqchip
+	case $chip in
+	xive)
+		check "$chip: the guest has it in its own hands" says "xive: .*spapr"
+		check "$chip: its CPUs interrupt each other" irq "XIVE-IPI" 1
+		check "$chip: its console is a source" grep -Eq 'source24: .*level' ctl.out
+		check "$chip: CPU 1 has a queue" grep -Eq 'queue1\.6: ' ctl.out
+		;;
+	xics)
+		check "$chip: the guest has no XIVE" fails says "xive: .*spapr"
+		check "$chip: its CPUs interrupt each other" irq "XICS *2 .*IPI" 1
+		check "$chip: its console is a source" grep -Eq 'source24: .*level' ctl.out
+		check "$chip: CPU 1 lets interrupts through" grep -Eq 'server1: .*CPPR 0xff' ctl.out
+		;;
+	esac
+	diag "$(cat ctl.out)"
+	check "$chip: its power button is pressed" ctl stop -n "$vm"
+	ends 0 60
+done
+for chip in $NO_IRQCHIPS; do
+	vm_start "$chip" -k "$kernel" --irqchip="$chip"
+	ends 1 30
+	check "$chip: lkvm says that the host has no such thing" grep -q "$chip" "$vm.err"
+	diag "$(cat "$vm.err")"
+done
