@@ -9,6 +9,7 @@ ARCH=arm64
 PARTS=arm64
 LSPCI_PARTS=lspci-arm64
 USERNET_PARTS=usernet-arm64
+ROOT_ARCH=arm64
 HOST_LIST=lab-arm64
 LKVM_PATH=build/arm/lkvm-static
 # Where make puts payloads, from lkvm's folder on.
@@ -25,7 +26,7 @@ L1_CONSOLE=ttyAMA0
 # built in, as KVM is.
 L1_REPORT_QEMU='-device pci-serial,chardev=report'
 L1_REPORT=ttyS0
-L1_MODULES='virtio_pci virtio_blk tun macvtap vhost_net veth dummy'
+L1_MODULES='virtio_pci virtio_blk tun macvtap vhost_net veth dummy loop'
 KVM_STATS='exits mmio_exit_user mmio_exit_kernel hvc_exit_stat wfi_exit_stat wfe_exit_stat signal_exits
 	halt_attempted_poll halt_successful_poll halt_wakeup'
 

@@ -8,6 +8,7 @@ ARCH=x86-64
 PARTS=x86-64
 LSPCI_PARTS=lspci-x86-64
 USERNET_PARTS=usernet-x86-64
+ROOT_ARCH=amd64
 HOST_LIST=lab-x86-64
 LKVM_PATH=lkvm-static
 # Where make puts payloads, from lkvm's folder on.
@@ -26,7 +27,7 @@ L1_CONSOLE=ttyS0
 # The second serial port carries the results, apart from the console's noise.
 L1_REPORT_QEMU='-serial chardev:report'
 L1_REPORT=ttyS1
-L1_MODULES='kvm-amd virtio_pci virtio_blk tun macvtap vhost_net veth dummy'
+L1_MODULES='kvm-amd virtio_pci virtio_blk tun macvtap vhost_net veth dummy loop'
 KVM_STATS='exits io_exits mmio_exits halt_exits irq_injections'
 
 IRQCHIPS='split full'

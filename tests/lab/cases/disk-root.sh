@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # A Debian root file system, made by mmdebstrap, boots from a disk to its login, and somebody logs in
-# lab: arch=x86-64 bound=900
+# lab: arch=x86-64,arm64-gicv3 bound=900
 [ -e /disk/root.ext4 ] || skip "no root file system (tests/parts/root makes it)"
 boot root -m 512 -c 2 -d /disk/root.ext4,format=raw,serial=root \
 	-p "quiet labmod=virtio_pci,virtio_mmio,virtio_blk lab=root systemd.show_status=1"
