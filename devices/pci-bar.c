@@ -188,6 +188,17 @@ static void decode_function(struct pci_bus *bus, struct pci_function *fn)
 	}
 }
 
+/* Where the CPU has it. */
+static u64 cpu_address(const struct pci_bus *bus, const struct pci_bar *b, u64 base)
+{
+	const struct pci_windows *win = &bus->win;
+
+	if (b->type == PCI_BAR_IO || base == PCI_BAR_OFF || !win->mem32_at ||
+	    !range_inside(base, b->size, win->mem32.base, win->mem32.size))
+		return base;
+	return base - win->mem32.base + win->mem32_at;
+}
+
 static void tell_moved(struct pci_function *fn, bool arrived)
 {
 	for (u32 bar = 0; bar < PCI_MAX_BARS; bar++) {
@@ -198,7 +209,7 @@ static void tell_moved(struct pci_function *fn, bool arrived)
 			continue;
 		b->base = base;
 		if (fn->bar_moved)
-			fn->bar_moved(fn, bar, base);
+			fn->bar_moved(fn, bar, cpu_address(fn->bus, b, base));
 	}
 }
 

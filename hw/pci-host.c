@@ -147,15 +147,21 @@ static void host_io_io(struct device *dev, struct io *io, void *arg)
 		bus_unclaimed(dev->kvm, BUS_PIO, port, io->data, io->len, io->write);
 }
 
+static u64 mem32_at(const struct pci_windows *win)
+{
+	return win->mem32_at ? win->mem32_at : win->mem32.base;
+}
+
 static int host_map_windows(struct pci_host *host)
 {
 	struct pci_windows *win = &host->bus.win;
 	struct pci_window *const mem[] = {&win->mem32, &win->mem64};
+	const u64 at[] = {mem32_at(win), win->mem64.base};
 	int err = 0;
 
 	for (u32 i = 0; i < ARRAY_SIZE(mem) && !err; i++)
 		if (mem[i]->size)
-			err = bus_map(&host->dev, BUS_MMIO, mem[i]->base, mem[i]->size, host_mem_io, mem[i],
+			err = bus_map(&host->dev, BUS_MMIO, at[i], mem[i]->size, host_mem_io, mem[i],
 				      BUS_NO_LOCK);
 	if (win->io.size && !err)
 		err = bus_map(&host->dev, win->io_bus, win->io_at, win->io.size, host_io_io, NULL,
@@ -370,7 +376,7 @@ static void host_describe_ranges(const struct pci_windows *win, struct fdt *fdt)
 
 	if (win->io_bus == BUS_MMIO)
 		c = put_range(c, DT_PCI_IO, win->io.base, win->io_at, win->io.size);
-	c = put_range(c, DT_PCI_MEM32, win->mem32.base, win->mem32.base, win->mem32.size);
+	c = put_range(c, DT_PCI_MEM32, win->mem32.base, mem32_at(win), win->mem32.size);
 	c = put_range(c, DT_PCI_MEM64, win->mem64.base, win->mem64.base, win->mem64.size);
 	dt_cells(fdt, "ranges", cells, (size_t)(c - cells));
 }
@@ -399,23 +405,31 @@ static void host_describe_intx(const struct device *dev, struct fdt *fdt)
 	dt_cells(fdt, "interrupt-map", cells, (size_t)(c - cells));
 }
 
-/* bindings/pci/host-generic-pci.yaml */
-static int host_describe(const struct device *dev, struct fdt *fdt)
+void pci_host_describe_bus(const struct kvm *kvm, struct fdt *fdt)
 {
 	static const u32 buses[] = {0, 0};
-	/* Requester ids as they are. */
-	static const u32 msi_map[] = {0, DT_MSI, 0, 0x10000};
-	const struct pci_host *host = container_of(dev, struct pci_host, dev);
+	const struct device *dev = device_find((struct kvm *)kvm, &pci_host_ops, 0);
 
-	if (!dev->board->mmio)
-		return 0;
-	dt_device(fdt, "pcie", "pci-host-ecam-generic", dev->board->mmio, HOST_ECAM);
+	if (!dev)
+		return;
 	dt_str(fdt, "device_type", "pci");
 	dt_u32(fdt, "#address-cells", 3);
 	dt_u32(fdt, "#size-cells", 2);
 	dt_cells(fdt, "bus-range", buses, ARRAY_SIZE(buses));
-	host_describe_ranges(&host->bus.win, fdt);
+	host_describe_ranges(&container_of(dev, struct pci_host, dev)->bus.win, fdt);
 	host_describe_intx(dev, fdt);
+}
+
+/* bindings/pci/host-generic-pci.yaml. A bridge without ECAM is its machine's to describe. */
+static int host_describe(const struct device *dev, struct fdt *fdt)
+{
+	/* Requester ids as they are. */
+	static const u32 msi_map[] = {0, DT_MSI, 0, 0x10000};
+
+	if (!dev->board->mmio)
+		return 0;
+	dt_device(fdt, "pcie", "pci-host-ecam-generic", dev->board->mmio, HOST_ECAM);
+	pci_host_describe_bus(dev->kvm, fdt);
 	if (dt_has(fdt, DT_MSI))
 		dt_cells(fdt, "msi-map", msi_map, ARRAY_SIZE(msi_map));
 	dt_empty(fdt, "dma-coherent");

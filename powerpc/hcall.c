@@ -7,6 +7,7 @@
  * On the caller's vCPU thread, no lock held. Every argument is the guest's own word and is checked; what is
  * not known is answered by H_FUNCTION.
  */
+#include "phb.h"
 #include "pseries.h"
 #include "rtas.h"
 #include "xive.h"
@@ -206,7 +207,7 @@ static long dispatch(struct vcpu *vcpu, u64 nr, const u64 *arg, u64 *ret)
 	case H_LOGICAL_CI_STORE:
 		return h_logical_ci(vcpu, arg, ret, true);
 	}
-	if (xive_hcall(vcpu, nr, arg, ret, &status))
+	if (xive_hcall(vcpu, nr, arg, ret, &status) || phb_hcall(vcpu, nr, arg, ret, &status))
 		return status;
 	log_debug(vcpu->kvm->log, "vcpu %u: hypercall 0x%" PRIx64 " is not known", vcpu->index, nr);
 	return H_FUNCTION;

@@ -47,7 +47,7 @@ int pseries_irq_init_claimed(struct irqchip *chip)
 {
 	int err = 0;
 
-	for (u32 line = PSERIES_FIRST_LINE; line < PSERIES_NR_LINES && !err; line++)
+	for (u32 line = PSERIES_FIRST_LINE; pseries_line_is_level(line) && !err; line++)
 		if (chip->kvm->irq.claimed[line / 64] >> (line % 64) & 1)
 			err = pseries_irq_use(chip, line);
 	return err;

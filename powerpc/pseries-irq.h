@@ -57,7 +57,7 @@ static inline bool pseries_line_is_level(u32 line)
 int __must_check pseries_irq_reserve(struct irqchip *chip);
 /* The number of servers: the highest vCPU id and one. */
 u32 pseries_nr_servers(const struct kvm *kvm);
-/* Makes a source of each line that was claimed by now. */
+/* Makes a source of each level-triggered line that was claimed by now. */
 int __must_check pseries_irq_init_claimed(struct irqchip *chip);
 /* A source for a message, in use from now on: 0 or -errno, logged. Once; the line is the caller's. */
 int __must_check pseries_irq_use(struct irqchip *chip, u32 line);

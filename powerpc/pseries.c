@@ -5,6 +5,7 @@
  */
 #include "pseries.h"
 #include "epow.h"
+#include "phb.h"
 #include "pseries-irq.h"
 #include "pseries-layout.h"
 #include <errno.h>
@@ -22,6 +23,8 @@ static const struct board_device pseries_board[] = {
 	{.ops = &vterm_ops, .base = PSERIES_VTERM(2), .line = PSERIES_IRQ_VTERM(2), .index = 2},
 	{.ops = &vterm_ops, .base = PSERIES_VTERM(3), .line = PSERIES_IRQ_VTERM(3), .index = 3},
 	{.ops = &epow_ops, .line = PSERIES_IRQ_EPOW},
+	{.ops = &pci_host_ops, .line = PSERIES_IRQ_PCI},
+	{.ops = &phb_ops, .line = IRQ_NONE},
 	{.ops = &exit_ops, .mmio = PSERIES_EXIT, .line = IRQ_NONE},
 	{.ops = &testdev_ops,
 	 .bus = BUS_MMIO,
@@ -95,8 +98,7 @@ static int choose_mmu(struct kvm *kvm)
 	return -ENOTSUP;
 }
 
-/* ---- the VM as a whole ----------------------------------------------------------------------------------
- */
+/* ---- the VM as a whole -------------------------------------------------------------------------- */
 
 static int pseries_vm_init(struct kvm *kvm)
 {
@@ -129,6 +131,16 @@ static int pseries_mem_layout(struct kvm *kvm)
 		return -E2BIG;
 	}
 	return mem_add_ram(kvm, 0, size);
+}
+
+static void pseries_pci_windows(const struct kvm *kvm, struct pci_windows *win)
+{
+	*win = (struct pci_windows){.mem32 = {PSERIES_PCI_MEM32_BUS, PSERIES_PCI_MEM32_SIZE},
+				    .mem32_at = PSERIES_PCI_MEM32,
+				    .mem64 = {PSERIES_PCI_MEM64, PSERIES_PCI_MEM64_SIZE},
+				    .io = {0, PSERIES_PCI_IO_SIZE},
+				    .io_bus = BUS_MMIO,
+				    .io_at = PSERIES_PCI_IO};
 }
 
 /* One thread a core: where a core's threads have numbers in a row, each vCPU has the first of them. */
@@ -165,6 +177,7 @@ const struct machine_ops ppc_pseries = {
 	.attr_tables = pseries_attr_tables,
 	.vm_init = pseries_vm_init,
 	.mem_layout = pseries_mem_layout,
+	.pci_windows = pseries_pci_windows,
 	.vcpu_init = pseries_vcpu_init,
 	.vcpu_free = pseries_vcpu_free,
 	.vcpu_reset = pseries_vcpu_reset,

@@ -31,7 +31,8 @@ enum { CPU_STOPPED = 0, CPU_IN_RTAS = 1, CPU_NOT_STOPPED = 2 };
 #define PARAMETER_UNKNOWN (-3)
 enum { PARAMETER_SPLPAR = 20 };
 
-static const struct rtas_service *const rtas_tables[] = {rtas_base_services, rtas_epow_services, NULL};
+static const struct rtas_service *const rtas_tables[] = {rtas_base_services, rtas_epow_services,
+							 rtas_pci_services, NULL};
 
 /* ---- calls ------------------------------------------------------------------------------------------- */
 
@@ -297,9 +298,10 @@ int rtas_load(struct kvm *kvm, u64 gpa)
 /* What hypercalls there are, in PAPR's words for groups of them. */
 static void describe_hypercalls(const struct kvm *kvm, struct fdt *fdt)
 {
-	static const char *const common[] = {
-		"hcall-term", "hcall-interrupt", "hcall-splpar", "hcall-set-mode", "hcall-vio",
-		"hcall-copy", "hcall-debug",	 "hcall-random", "hcall-pft",	   "hcall-bulk"};
+	static const char *const common[] = {"hcall-term",	"hcall-interrupt", "hcall-splpar",
+					     "hcall-set-mode",	"hcall-vio",	   "hcall-copy",
+					     "hcall-debug",	"hcall-random",	   "hcall-tce",
+					     "hcall-multi-tce", "hcall-pft",	   "hcall-bulk"};
 	/* The last two are of the hash table. */
 	size_t n = ARRAY_SIZE(common) - (pseries_of(kvm)->radix ? 2 : 0);
 

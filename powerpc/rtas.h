@@ -48,7 +48,7 @@ struct rtas_service {
 };
 
 /* Each ends with a row without a name. */
-extern const struct rtas_service rtas_base_services[], rtas_epow_services[];
+extern const struct rtas_service rtas_base_services[], rtas_epow_services[], rtas_pci_services[];
 
 static inline void rtas_status(struct rtas_call *call, int status)
 {

@@ -102,7 +102,7 @@ static int xics_describe(const struct irqchip *chip, struct fdt *fdt)
 	dt_empty(fdt, "interrupt-controller");
 	dt_cells(fdt, "ibm,interrupt-server-ranges", servers, ARRAY_SIZE(servers));
 	dt_u32(fdt, "#interrupt-cells", 2);
-	dt_u32(fdt, "#address-cells", 0);
+	dt_u32(fdt, "#address-cells", DT_IRQCHIP_ADDRESS_CELLS);
 	dt_end(fdt);
 	return fdt->err;
 }

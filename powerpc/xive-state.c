@@ -119,8 +119,7 @@ static void walk_context(struct state *s, const struct vcpu *vcpu)
 		state_fail(s, err, name, "KVM_REG_PPC_VP_STATE: %s", kvm_attr_errstr(err));
 }
 
-/* ---- sources ---------------------------------------------------------------------------------------------
- */
+/* ---- sources ------------------------------------------------------------------------------------ */
 
 static void print_sources(struct irqchip *chip, struct state *s)
 {
@@ -189,8 +188,7 @@ static void walk_bits(const struct xive *xive, struct state *s, u8 *pq)
 	}
 }
 
-/* ---- all of it -------------------------------------------------------------------------------------------
- */
+/* ---- all of it ---------------------------------------------------------------------------------- */
 
 static void walk(struct irqchip *chip, struct state *s, u8 *pq)
 {

@@ -261,7 +261,7 @@ static int xive_describe(const struct irqchip *chip, struct fdt *fdt)
 	dt_cells(fdt, "ibm,xive-lisn-ranges", ipis, ARRAY_SIZE(ipis));
 	dt_empty(fdt, "interrupt-controller");
 	dt_u32(fdt, "#interrupt-cells", 2);
-	dt_u32(fdt, "#address-cells", 0);
+	dt_u32(fdt, "#address-cells", DT_IRQCHIP_ADDRESS_CELLS);
 	dt_end(fdt);
 	return fdt->err;
 }

@@ -19,6 +19,7 @@
 #include <pthread.h>
 
 struct device;
+struct fdt;
 struct kvm;
 struct pci_bus;
 struct state;
@@ -67,8 +68,9 @@ struct pci_function {
 	struct device *dev;
 	struct pci_bar bar[PCI_MAX_BARS];
 	/*
-	 * A BAR is decoded elsewhere from now on, or no more (base PCI_BAR_OFF): ioeventfds follow it. Also
-	 * at a reset. On the thread of the guest's write, with bus->lock held; or NULL.
+	 * A BAR is decoded elsewhere from now on, where the CPU has it, or no more (base PCI_BAR_OFF):
+	 * ioeventfds follow it. Also at a reset. On the thread of the guest's write, with bus->lock held; or
+	 * NULL.
 	 */
 	void (*bar_moved)(struct pci_function *fn, u32 bar, u64 base);
 	/*
@@ -96,9 +98,10 @@ struct pci_window {
 	u64 base, size;
 };
 
-/* What of the address map a machine gives to PCI. Memory is where the CPU has it as well. */
+/* What of the address map a machine gives to PCI, as addresses on the bus. */
 struct pci_windows {
 	struct pci_window mem32, mem64, io;
+	u64 mem32_at; /* where the CPU finds mem32; 0: where it is on the bus, as mem64 always is */
 	/* Where the CPU finds the ports: BUS_PIO at io.base, or on a machine without ports in memory. */
 	enum bus_id io_bus;
 	u64 io_at;
@@ -126,6 +129,11 @@ void pci_bus_init(struct pci_bus *bus, const struct pci_windows *win, u32 line);
 void pci_bus_destroy(struct pci_bus *bus);
 /* The bus behind the machine's host bridge; NULL where the board has none (hw/pci-host.c). */
 struct pci_bus *pci_host_bus(struct kvm *kvm);
+/*
+ * What a device tree says of the bus whatever the way to its configuration space, in the node of the host
+ * bridge, which the caller has begun: cells, bus numbers, windows, interrupts.
+ */
+void pci_host_describe_bus(const struct kvm *kvm, struct fdt *fdt);
 
 /* Fills in a function's header and masks. The owner then adds what is its own, and registers it. */
 void pci_function_init(struct pci_function *fn, struct device *dev, const struct pci_ident *ident);

@@ -78,7 +78,7 @@ with_lspci() {
 	needs "$lspci/root/usr/bin/lspci" "$lspci/root" | sort -u | while read -r path; do
 		cp -L "$path" "$1/lspci/"
 	done
-	(cd "$1/lspci" && mv ld-linux*.so.* run && chmod 755 run)
+	(cd "$1/lspci" && mv ld*.so.* run && chmod 755 run)
 	pack "$1"
 }
 
@@ -92,8 +92,8 @@ with_usernet() {
 		sort -u | while read -r path; do
 		cp -L "$path" "$1/"
 	done
-	printf '#!/bin/sh\nd=${0%%/*}\nexec $d/ld-linux* --library-path $d $d/"$@"\n' >"$1/run"
-	chmod 755 "$1"/run "$1"/ld-linux*
+	printf '#!/bin/sh\nd=${0%%/*}\nexec $d/ld*.so.* --library-path $d $d/"$@"\n' >"$1/run"
+	chmod 755 "$1"/run "$1"/ld*.so.*
 }
 
 # image DIR: make it, in DIR/initrd
@@ -131,6 +131,7 @@ image() {
 	cp -r "$lab/cases" "$lab/lib.sh" "$root/lab"
 	# Names of the row that L1 and the cases read
 	for name in row keep ARCH L1_MODULES L1_REPORT IRQCHIPS NO_IRQCHIPS GUEST_TIMER BUTTON_KERNEL \
+		TRANSPORTS GUEST_EXT4 \
 		QUIET_EXITS VERBOSE_EXITS KVM_STATS PC_REGISTER HYPERVISOR_SAYS CLOCKS COMPLAINTS CPU_SAYS \
 		CPU_FEATURES SVE_MAX; do
 		echo "$name='${!name-}'"

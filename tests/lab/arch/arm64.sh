@@ -38,6 +38,7 @@ generic		generic/vmlinuz
 zimage		armhf/vmlinuz
 '
 GUEST_MODULES='virtio_mmio virtio_pci virtio-rng virtio_blk virtio_net'
+TRANSPORTS='pci mmio' GUEST_EXT4=
 # The cloud kernel knows no GPIO keys; the generic one does. (No Debian kernel for Arm knows pvpanic.)
 GENERIC_MODULES='gpio_keys evdev'
 GUEST32=busybox32

@@ -7,7 +7,7 @@
 ROWS=''
 ARCH=ppc64le
 PARTS=ppc64le
-LSPCI_PARTS=
+LSPCI_PARTS=lspci-ppc64le
 USERNET_PARTS=
 HOST_LIST=lab-ppc64le
 LKVM_PATH=build/powerpc/lkvm-static
@@ -25,13 +25,14 @@ L1_KERNEL=kernel/vmlinuz
 L1_CONSOLE=hvc0
 L1_REPORT_QEMU='-device pci-serial,chardev=report'
 L1_REPORT=ttyS0
-L1_MODULES='kvm_hv virtio_pci virtio_blk crc32c_generic ext4'
+L1_MODULES='kvm_hv virtio_pci virtio_blk crc32c_generic ext4 tun macvtap vhost_net veth dummy'
 KVM_STATS='exits mmio_exits signal_exits halt_wakeup dec_exits ext_intr_exits syscall_exits'
 
 GUEST_FILES='
 vmlinuz		kernel/vmlinuz
 '
-GUEST_MODULES=''
+GUEST_MODULES='virtio_pci virtio-rng virtio_blk virtio_net crc32c_generic ext4'
+TRANSPORTS=pci GUEST_EXT4=,crc32c_generic,ext4
 GENERIC_MODULES=''
 GUEST32=
 BUTTON_KERNEL=

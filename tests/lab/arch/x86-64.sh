@@ -40,6 +40,7 @@ generic		generic/vmlinux
 '
 # What the guest's initramfs carries; modules with all they depend on.
 GUEST_MODULES='pvpanic-mmio button evdev virtio_mmio virtio_pci virtio-rng virtio_blk virtio_net'
+TRANSPORTS='pci mmio' GUEST_EXT4=
 GENERIC_MODULES=''
 GUEST32=''
 BUTTON_KERNEL=vmlinuz

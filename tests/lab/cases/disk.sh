@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: MIT
 # A disk's ext4, raw and qcow2, on each transport: write, sync, read again, discard; resized while it runs
-# lab: arch=x86-64,arm64-gicv3 bound=900
+# lab: arch=x86-64,arm64-gicv3,ppc64le bound=900
 
 # blocks FILE: what it takes on the host, in KiB
 blocks() {
 	du -k "$1" | cut -f1
 }
 
-for transport in mmio pci; do
+for transport in $TRANSPORTS; do
 	for format in raw qcow2; do
 		image=/disk/$transport-$format.img
 		cp "/disk/fs.$format" "$image"
 		boot "$transport-$format" -c 2 -d "$image,format=$format,serial=one" \
 			--virtio-transport=$transport \
-			-p "quiet labmod=virtio_$transport,virtio_blk lab=disks,fill=vda,grow=vda,trim=vda"
+			-p "quiet labmod=virtio_$transport,virtio_blk$GUEST_EXT4 lab=disks,fill=vda,grow=vda,trim=vda"
 		up
 		must "$vm: its file is written and read again" hears 'LAB-ACTION grow' 120
 		check "$vm: the disk is what was asked for" \
@@ -38,7 +38,7 @@ for transport in mmio pci; do
 		# For the host's half: a guest that only writes
 		cp "/disk/fs.$format" "$image"
 		boot "$transport-$format-2" -d "$image,format=$format" --virtio-transport=$transport \
-			-p "quiet labmod=virtio_$transport,virtio_blk lab=fill=vda"
+			-p "quiet labmod=virtio_$transport,virtio_blk$GUEST_EXT4 lab=fill=vda"
 		up
 		ends 0 120
 		info vda-sum >"$image.sum"

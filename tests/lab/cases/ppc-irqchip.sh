@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Each interrupt controller that the host offers, by name, with two CPUs; what debug prints of it; those it lacks
+# Each interrupt controller that the host offers, with two CPUs; what debug prints of it; those it lacks
 # lab: arch=ppc64le bound=400
 for chip in $IRQCHIPS; do
 	boot "$chip" -c 2 -m 256 --irqchip="$chip" -p "lab=info,tick"

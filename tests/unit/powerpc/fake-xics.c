@@ -201,8 +201,7 @@ int fake_xics_set_icp(struct fake_vcpu *vcpu, u64 addr)
 	return 0;
 }
 
-/* ---- attributes ------------------------------------------------------------------------------------------
- */
+/* ---- attributes --------------------------------------------------------------------------------- */
 
 static int create(struct fake_device *dev)
 {

@@ -126,7 +126,8 @@ static void test_sources(void **state)
 	for (u32 line = 0; line < PSERIES_NR_LINES; line++) {
 		bool board = vm.kvm.irq.claimed[line / 64] >> (line % 64) & 1;
 
-		assert_int_equal(source(line)->exists, board && line >= PSERIES_FIRST_LINE);
+		assert_int_equal(source(line)->exists,
+				 board && line >= PSERIES_FIRST_LINE && pseries_line_is_level(line));
 	}
 	assert_true(source(LEVEL)->exists && source(LEVEL)->lsi);
 	assert_int_equal(source(LEVEL)->priority, MASKED);
@@ -143,8 +144,7 @@ static void test_sources(void **state)
 	assert_true(irq_alloc(&vm.kvm, 0) >= (int)PSERIES_FIRST_LINE);
 }
 
-/* ---- lines and messages ---------------------------------------------------------------------------------
- */
+/* ---- lines and messages ------------------------------------------------------------------------- */
 
 static void test_lines(void **state)
 {
@@ -226,8 +226,7 @@ static void test_hostile_messages(void **state)
 	assert_int_equal(fake_kvm_nr_calls(), calls);
 }
 
-/* ---- the device tree
- * --------------------------------------------------------------------------------------- */
+/* ---- the device tree ---------------------------------------------------------------------------- */
 
 static void test_describe(void **state)
 {
@@ -254,8 +253,7 @@ static void test_describe(void **state)
 	assert_int_equal(cells[1], 1);
 }
 
-/* ---- state ----------------------------------------------------------------------------------------------
- */
+/* ---- state -------------------------------------------------------------------------------------- */
 
 static u32 seed;
 
