@@ -13,7 +13,8 @@ for transport in $TRANSPORTS; do
 		cp "/disk/fs.$format" "$image"
 		boot "$transport-$format" -c 2 -d "$image,format=$format,serial=one" \
 			--virtio-transport=$transport \
-			-p "quiet labmod=virtio_$transport,virtio_blk$GUEST_EXT4 lab=disks,fill=vda,grow=vda,trim=vda"
+			-p "quiet labmod=virtio_$transport,virtio_blk$GUEST_EXT4" \
+			-p "lab=disks,fill=vda,grow=vda,trim=vda"
 		up
 		must "$vm: its file is written and read again" hears 'LAB-ACTION grow' 120
 		check "$vm: the disk is what was asked for" \

@@ -67,4 +67,5 @@ check "and has its interrupts by messages" messages
 
 boot_pci pin pci=nomsi
 has "the generator has MSI-X off" 'MSI-X: Enable-'
-check "and has its interrupts by the pin" says '^LAB-IRQ +[0-9]+: +[1-9][0-9]* .*(IO-APIC|GIC|XIC|XIVE).*virtio0'
+check "and has its interrupts by the pin" \
+	says '^LAB-IRQ +[0-9]+: +[1-9][0-9]* .*(IO-APIC|GIC|XICS|XIVE).*virtio0'
