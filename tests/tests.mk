@@ -105,6 +105,8 @@ include tests/guest/guest.mk
 endif
 ifeq ($(ARCHDIR),arm)
 include tests/guest/guest-arm.mk
+endif
+ifneq ($(filter arm powerpc,$(ARCHDIR)),)
 include tests/lab/prog/prog.mk
 endif
 include tests/bench/bench$(if $(filter arm,$(ARCHDIR)),-arm).mk

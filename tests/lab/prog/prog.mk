@@ -4,15 +4,17 @@
 # tests/tests.mk for the architectures whose rows have cases for them. From NAME.c comes NAME.prog, beside the
 # payloads, which is where the lab looks (LAB_PAYLOADS).
 
-PROG_HELP := tests/lab/prog/prog.c
-PROG_SRC := $(filter-out $(PROG_HELP),$(wildcard tests/lab/prog/*.c))
-PROG := $(PROG_SRC:tests/lab/prog/%.c=$(O)/tests/guest/%.prog)
+# arm64's are here, with what they share; others' in a folder of theirs.
+PROG_DIR := tests/lab/prog$(if $(filter-out arm,$(ARCHDIR)),/$(ARCHDIR))
+PROG_HELP := $(if $(filter arm,$(ARCHDIR)),tests/lab/prog/prog.c)
+PROG_SRC := $(filter-out $(PROG_HELP),$(wildcard $(PROG_DIR)/*.c))
+PROG := $(PROG_SRC:$(PROG_DIR)/%.c=$(O)/tests/guest/%.prog)
 PROG_HELP_OBJ := $(PROG_HELP:%.c=$(O)/%.o)
 
 .PHONY: lab-programs
 lab-programs: $(PROG)
 .SECONDARY: $(PROG_SRC:%.c=$(O)/%.o) $(PROG_HELP_OBJ)
-$(PROG): $(O)/tests/guest/%.prog: $(O)/tests/lab/prog/%.o $(PROG_HELP_OBJ) $(LIB_OBJ) $(O)/kvm-ioctl.o
+$(PROG): $(O)/tests/guest/%.prog: $(O)/$(PROG_DIR)/%.o $(PROG_HELP_OBJ) $(LIB_OBJ) $(O)/kvm-ioctl.o
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LKVM_LDFLAGS) $(LDFLAGS) -static -no-pie $(if $(SAN),,-s) \

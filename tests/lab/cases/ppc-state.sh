@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT
+# The state of each interrupt controller: saved from one VM, restored into another, saved again; and it goes on
+# lab: arch=ppc64le bound=200
+. /lab/cases/arm-payload.inc
+payload irqchip-state.prog
+for chip in $IRQCHIPS; do
+	program "$chip" "$payload" "$chip"
+done
