@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The state of each interrupt controller: saved from one VM, restored into another, saved again; and it goes on
+# Each interrupt controller's state: saved from one VM, restored into another, saved again; it goes on
 # lab: arch=ppc64le bound=200
 . /lab/cases/arm-payload.inc
 payload irqchip-state.prog

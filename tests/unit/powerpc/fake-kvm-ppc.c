@@ -28,7 +28,6 @@ const struct fake_cap fake_arch_caps[] = {
 	{KVM_CAP_MAX_VCPUS, FAKE_MAX_VCPUS},
 	{KVM_CAP_MAX_VCPU_ID, FAKE_MAX_VCPUS},
 	{KVM_CAP_NR_MEMSLOTS, 512},
-	{KVM_CAP_COALESCED_MMIO, KVM_COALESCED_MMIO_PAGE_OFFSET},
 	{KVM_CAP_IRQFD, 1},
 	{KVM_CAP_IRQFD_RESAMPLE, 1},
 	{KVM_CAP_IOEVENTFD, 1},
@@ -99,6 +98,7 @@ void fake_ppc_host(enum fake_ppc_kind kind)
 		fake_kvm_set_cap(e500[i], 1);
 	fake_kvm_set_cap(KVM_CAP_IRQ_ROUTING, FAKE_MAX_ROUTES);
 	fake_kvm_set_cap(KVM_CAP_SIGNAL_MSI, 1);
+	fake_kvm_set_cap(KVM_CAP_COALESCED_MMIO, KVM_COALESCED_MMIO_PAGE_OFFSET);
 	fake_kvm_remove_type(KVM_DEV_TYPE_XICS);
 	fake_kvm_remove_type(KVM_DEV_TYPE_XIVE);
 }
