@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <lkvm/bus.h>
 #include <lkvm/device.h>
+#include <lkvm/endian.h>
 #include <lkvm/kvm.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,14 +144,11 @@ static void hand_over(const struct bus_region *r, struct vcpu *vcpu, u64 addr, u
 
 void bus_unclaimed(struct kvm *kvm, enum bus_id id, u64 addr, const u8 *data, u32 len, bool write)
 {
-	u64 value = 0;
-
 	if (!(id == BUS_PIO ? kvm->cfg->debug_ioport : kvm->cfg->debug_mmio))
 		return;
-	memcpy(&value, data, len < sizeof(value) ? len : sizeof(value));
 	if (write)
 		log_warn(kvm->log, "unclaimed %s write: 0x%" PRIx64 ", %u bytes: 0x%" PRIx64, bus_name[id],
-			 addr, len, value);
+			 addr, len, get_le(data, (u32)min_u64(len, 8)));
 	else
 		log_warn(kvm->log, "unclaimed %s read: 0x%" PRIx64 ", %u bytes", bus_name[id], addr, len);
 }

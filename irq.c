@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <lkvm/device.h>
+#include <lkvm/endian.h>
 #include <lkvm/irq.h>
 #include <lkvm/kvm-device.h>
 #include <lkvm/kvm.h>
@@ -439,7 +440,7 @@ static int ioeventfd(struct kvm *kvm, int bus, u64 addr, u32 len, const u64 *mat
 		ev.flags |= KVM_IOEVENTFD_FLAG_PIO;
 	if (match) {
 		ev.flags |= KVM_IOEVENTFD_FLAG_DATAMATCH;
-		ev.datamatch = *match;
+		ev.datamatch = le_as_native(*match, len);
 	}
 	return kvm_ioctl(kvm->vm_fd, KVM_IOEVENTFD, &ev);
 }

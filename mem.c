@@ -283,7 +283,7 @@ int mem_slot_enable(struct kvm *kvm, gpa_t gpa, bool on)
 }
 
 /* As much of [gpa, gpa + len) as lies in one bank; NULL where there is no RAM. *part <= len. */
-static u8 *piece(const struct guest_mem *mem, gpa_t gpa, size_t len, size_t *part)
+static u8 *piece(const struct guest_mem *mem, gpa_t gpa, u64 len, size_t *part)
 {
 	const struct mem_bank *bank = bank_of(mem, gpa);
 	u64 off;
@@ -295,7 +295,7 @@ static u8 *piece(const struct guest_mem *mem, gpa_t gpa, size_t len, size_t *par
 	return (u8 *)bank->hva + off;
 }
 
-int guest_iov(const struct guest_mem *mem, gpa_t gpa, size_t len, struct iovec *iov, int max)
+int guest_iov(const struct guest_mem *mem, gpa_t gpa, u64 len, struct iovec *iov, int max)
 {
 	int n = 0;
 
@@ -340,7 +340,7 @@ int guest_write(const struct guest_mem *mem, gpa_t gpa, const void *buf, size_t 
 	return n < 0 ? -EFAULT : 0;
 }
 
-void *guest_ptr(const struct guest_mem *mem, gpa_t gpa, size_t len)
+void *guest_ptr(const struct guest_mem *mem, gpa_t gpa, u64 len)
 {
 	size_t part;
 	u8 *p = len ? piece(mem, gpa, len, &part) : NULL;

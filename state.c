@@ -8,11 +8,11 @@
  * Saved data is hostile: every byte is counted against the innermost open section before it is used, a field
  * is written only when all of it was there, and nothing is ever allocated by what the data says.
  */
+#include <lkvm/endian.h>
 #include <lkvm/log.h>
 #include <lkvm/state.h>
 
 #include <assert.h>
-#include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -73,15 +73,6 @@ static const u8 *state_take(struct state *s, const char *what, size_t len)
 	return p;
 }
 
-static u64 get_le(const u8 *p, u32 len)
-{
-	u64 v = 0;
-
-	while (len-- > 0)
-		v = v << 8 | p[len];
-	return v;
-}
-
 static void text_indent(struct state *s)
 {
 	buf_printf(s->out, "%*s", (int)(2 * s->depth), "");
@@ -126,13 +117,13 @@ static void restore_begin(struct state *s, const char *name, u32 version)
 		state_fail(s, -ENOENT, name, "the saved state has '%s' in its place", other);
 		return;
 	}
-	saved = (u32)get_le(head, 4);
+	saved = get_le32(head);
 	if (saved != version) {
 		state_fail(s, -EPROTONOSUPPORT, name,
 			   "saved as version %" PRIu32 ", this lkvm reads %" PRIu32, saved, version);
 		return;
 	}
-	len = (u32)get_le(head + 4, 4);
+	len = get_le32(head + 4);
 	if (len > state_left(s)) {
 		state_fail(s, -EBADMSG, name, "%" PRIu32 " bytes announced, %zu left", len, state_left(s));
 		return;
@@ -183,13 +174,11 @@ void state_end(struct state *s)
 		break;
 	case STATE_SAVE: {
 		size_t at = s->start[s->depth - 1];
-		u32 len;
 
 		if (s->out->err) /* the length word may not be there */
 			break;
 		assert(s->out->len - at - 4 <= UINT32_MAX);
-		len = htole32((u32)(s->out->len - at - 4));
-		memcpy(s->out->data + at, &len, sizeof(len));
+		put_le32(s->out->data + at, (u32)(s->out->len - at - 4));
 		break;
 	}
 	case STATE_RESTORE:
@@ -219,9 +208,10 @@ static bool state_int(struct state *s, const char *name, u64 *v, u32 len)
 		json_hex(&s->json, name, *v);
 		break;
 	case STATE_SAVE: {
-		u64 le = htole64(*v);
+		u8 le[8];
 
-		buf_add(s->out, &le, len);
+		put_le64(le, *v);
+		buf_add(s->out, le, len);
 		break;
 	}
 	case STATE_RESTORE:

@@ -14,6 +14,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <lkvm/endian.h>
 #include <lkvm/log.h>
 #include <signal.h>
 #include <spawn.h>
@@ -293,7 +294,6 @@ static ssize_t passt_send(struct net_queue *q, const struct iovec *iov, u32 n)
 	struct iovec out[SEND_PIECES + 1] = {{head, LEN_SIZE}};
 	struct msghdr msg = {.msg_iov = out};
 	size_t len = 0;
-	u32 be;
 	ssize_t sent;
 	int err = send_pending(p);
 
@@ -303,8 +303,7 @@ static ssize_t passt_send(struct net_queue *q, const struct iovec *iov, u32 n)
 		len += iov[i].iov_len;
 	if (len > NET_MAX_FRAME)
 		return -EMSGSIZE;
-	be = htonl((u32)len);
-	memcpy(head, &be, sizeof(be));
+	put_be32(head, (u32)len);
 	if (n > SEND_PIECES) {
 		/* As if the socket had taken nothing. */
 		memcpy(p->tx, head, LEN_SIZE);
@@ -328,15 +327,14 @@ static ssize_t passt_send(struct net_queue *q, const struct iovec *iov, u32 n)
 /* The length of the frame at the head of what was received; 0: it is not whole yet; -EPROTO. */
 static ssize_t frame_len(const struct passt *p)
 {
-	u32 have = p->rx_to - p->rx_from, be;
+	u32 have = p->rx_to - p->rx_from, len;
 
 	if (have < LEN_SIZE)
 		return 0;
-	memcpy(&be, p->rx + p->rx_from, sizeof(be));
-	be = ntohl(be);
-	if (!be || be > NET_MAX_FRAME)
+	len = get_be32(p->rx + p->rx_from);
+	if (!len || len > NET_MAX_FRAME)
 		return -EPROTO;
-	return have - LEN_SIZE < be ? 0 : (ssize_t)be;
+	return have - LEN_SIZE < len ? 0 : (ssize_t)len;
 }
 
 static ssize_t passt_recv(struct net_queue *q, const struct iovec *iov, u32 n)

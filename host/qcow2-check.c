@@ -66,7 +66,7 @@ static int count_l2(struct walk *w, u64 offset)
 	if (!err)
 		err = blk_file_read(q->file, offset, w->table, q->cluster_size);
 	for (u64 i = 0; i < qcow2_l2_entries(q) && !err; i++)
-		err = count_entry(w, qcow2_be64(w->table + 8 * i));
+		err = count_entry(w, get_be64(w->table + 8 * i));
 	return err;
 }
 
@@ -95,7 +95,7 @@ static int count_snapshot(struct walk *w, u64 offset, u64 nr)
 	l1 = calloc(nr ? nr : 1, sizeof(*l1));
 	err = l1 ? blk_file_read(q->file, offset, l1, nr * 8) : -ENOMEM;
 	for (u64 i = 0; i < nr && !err; i++)
-		l1[i] = qcow2_be64(&l1[i]);
+		l1[i] = get_be64(&l1[i]);
 	if (!err)
 		err = count(w, offset, nr * 8, "a snapshot's L1 table");
 	if (!err)
@@ -121,8 +121,8 @@ static int count_snapshots(struct walk *w)
 		}
 		err = blk_file_read(q->file, at, raw, sizeof(raw));
 		if (!err)
-			err = count_snapshot(w, qcow2_be64(raw) & QCOW2_OFFSET_MASK, qcow2_be32(raw + 8));
-		len = sizeof(raw) + (u64)qcow2_be32(raw + 36) + (raw[12] << 8 | raw[13]) +
+			err = count_snapshot(w, get_be64(raw) & QCOW2_OFFSET_MASK, get_be32(raw + 8));
+		len = sizeof(raw) + (u64)get_be32(raw + 36) + (raw[12] << 8 | raw[13]) +
 		      (raw[14] << 8 | raw[15]);
 		at += align_up(len, 8);
 	}
@@ -192,13 +192,13 @@ static int set_copied_l2(struct walk *w, u64 offset)
 	int err = blk_file_read(q->file, offset, w->table, q->cluster_size);
 
 	for (u64 i = 0; i < qcow2_l2_entries(q) && !err; i++) {
-		u64 e = qcow2_be64(w->table + 8 * i), now = e & ~QCOW2_COPIED;
+		u64 e = get_be64(w->table + 8 * i), now = e & ~QCOW2_COPIED;
 
 		if (!(e & QCOW2_COMPRESSED) && (e & QCOW2_OFFSET_MASK) && alone(w, e & QCOW2_OFFSET_MASK))
 			now |= QCOW2_COPIED;
 		if (now == e)
 			continue;
-		qcow2_put64(w->table + 8 * i, now);
+		put_be64(w->table + 8 * i, now);
 		changed = true;
 	}
 	if (!err && changed) {

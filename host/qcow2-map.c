@@ -51,12 +51,12 @@ static void l1_set(struct qcow2 *q, u64 i, u64 entry)
 
 static u64 entry_at(const struct qtable *t, u64 i)
 {
-	return qcow2_be64(t->data + 8 * i);
+	return get_be64(t->data + 8 * i);
 }
 
 static void entry_put(struct qcow2 *q, struct qtable *t, u64 i, u64 entry)
 {
-	qcow2_put64(t->data + 8 * i, entry);
+	put_be64(t->data + 8 * i, entry);
 	qtable_dirty(&q->l2, t, (u32)(8 * i), 8);
 }
 
@@ -335,7 +335,7 @@ int qcow2_write_back(struct qcow2 *q)
 		u32 n = (u32)min_u64(to - from, sizeof(raw) / 8);
 
 		for (u32 i = 0; i < n; i++)
-			qcow2_put64(raw + 8 * i, q->l1[from + i]);
+			put_be64(raw + 8 * i, q->l1[from + i]);
 		err = blk_file_write(q->file, q->l1_offset + 8ull * from, raw, 8ull * n);
 		from += n;
 	}

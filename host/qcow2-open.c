@@ -32,7 +32,7 @@ int qcow2_write_be64(struct qcow2 *q, u64 offset, u64 v)
 {
 	u8 raw[8];
 
-	qcow2_put64(raw, v);
+	put_be64(raw, v);
 	return blk_file_write(q->file, offset, raw, sizeof(raw));
 }
 
@@ -119,7 +119,7 @@ static int parse_extensions(struct qcow2 *q, struct header *h)
 	u64 at = h->length, end = h->backing_offset ? min_u64(h->backing_offset, h->len) : h->len;
 
 	while (at + 8 <= end) {
-		u32 type = qcow2_be32(h->raw + at), len = qcow2_be32(h->raw + at + 4);
+		u32 type = get_be32(h->raw + at), len = get_be32(h->raw + at + 4);
 
 		at += 8;
 		if (!type)
@@ -145,10 +145,10 @@ static int parse_v3(struct qcow2 *q, struct header *h)
 	q->refcount_order = 4;
 	if (q->version == 2)
 		return 0;
-	q->incompatible = qcow2_be64(h->raw + QCOW2_AT_INCOMPATIBLE);
-	q->autoclear = qcow2_be64(h->raw + QCOW2_AT_AUTOCLEAR);
-	q->refcount_order = qcow2_be32(h->raw + 96);
-	h->length = qcow2_be32(h->raw + 100);
+	q->incompatible = get_be64(h->raw + QCOW2_AT_INCOMPATIBLE);
+	q->autoclear = get_be64(h->raw + QCOW2_AT_AUTOCLEAR);
+	q->refcount_order = get_be32(h->raw + 96);
+	h->length = get_be32(h->raw + 100);
 	if (h->length < QCOW2_HEADER_V3 || h->length > h->len || h->length % 8)
 		return refuse(q, "its header has an impossible length");
 	if (q->refcount_order > 6)
@@ -161,21 +161,21 @@ static int parse_v3(struct qcow2 *q, struct header *h)
 static int parse_header(struct qcow2 *q, struct header *h, const struct block_config *cfg)
 {
 	const u8 *raw = h->raw;
-	u64 size = qcow2_be64(raw + QCOW2_AT_SIZE);
+	u64 size = get_be64(raw + QCOW2_AT_SIZE);
 	int err;
 
 	if (memcmp(raw, qcow2_magic, sizeof(qcow2_magic)))
 		return refuse(q, "is no qcow2 image: give format=raw if it is raw");
-	q->version = qcow2_be32(raw + 4);
-	h->backing_offset = qcow2_be64(raw + 8);
-	h->backing_size = qcow2_be32(raw + 16);
-	q->cluster_bits = qcow2_be32(raw + 20);
-	h->l1_size = qcow2_be32(raw + QCOW2_AT_L1);
-	q->l1_offset = qcow2_be64(raw + QCOW2_AT_L1 + 4);
-	q->rt_offset = qcow2_be64(raw + QCOW2_AT_REFTABLE);
-	h->rt_clusters = qcow2_be32(raw + QCOW2_AT_REFTABLE + 8);
-	q->nr_snapshots = qcow2_be32(raw + 60);
-	q->snapshots_offset = qcow2_be64(raw + 64);
+	q->version = get_be32(raw + 4);
+	h->backing_offset = get_be64(raw + 8);
+	h->backing_size = get_be32(raw + 16);
+	q->cluster_bits = get_be32(raw + 20);
+	h->l1_size = get_be32(raw + QCOW2_AT_L1);
+	q->l1_offset = get_be64(raw + QCOW2_AT_L1 + 4);
+	q->rt_offset = get_be64(raw + QCOW2_AT_REFTABLE);
+	h->rt_clusters = get_be32(raw + QCOW2_AT_REFTABLE + 8);
+	q->nr_snapshots = get_be32(raw + 60);
+	q->snapshots_offset = get_be64(raw + 64);
 	if (q->version != 2 && q->version != 3) {
 		log_error("disk %s: is qcow2 of version %u: lkvm knows 2 and 3", q->file->path, q->version);
 		return -EOPNOTSUPP;
@@ -189,7 +189,7 @@ static int parse_header(struct qcow2 *q, struct header *h, const struct block_co
 		err = check_features(q, cfg);
 	if (err)
 		return err;
-	if (qcow2_be32(raw + 32))
+	if (get_be32(raw + 32))
 		return refuse(q, "is encrypted, which lkvm cannot do");
 	if (!size || size > INT64_MAX - q->cluster_size || size % BLOCK_SECTOR)
 		return refuse(q, "its size is 0, too large, or not a multiple of 512");
@@ -255,7 +255,7 @@ static int read_table(struct qcow2 *q, u64 offset, u64 nr, u64 mask, const char 
 		u64 to;
 
 		/* Reserved bits are no part of a place. */
-		table[i] = qcow2_be64(&table[i]) & (mask | QCOW2_COPIED);
+		table[i] = get_be64(&table[i]) & (mask | QCOW2_COPIED);
 		to = table[i] & mask;
 		if (!to)
 			continue;
@@ -504,7 +504,7 @@ static void qcow2_close(struct block *b)
 static int l1_grow(struct qcow2 *q, u64 entries)
 {
 	u64 bytes = align_up(entries * 8, q->cluster_size), offset, *l1;
-	u32 size = (u32)(bytes / 8), be = __builtin_bswap32(size);
+	u32 size = (u32)(bytes / 8);
 	u8 *raw, where[12];
 	int err;
 
@@ -518,14 +518,14 @@ static int l1_grow(struct qcow2 *q, u64 entries)
 	if (!err) {
 		memcpy(l1, q->l1, (size_t)q->l1_size * sizeof(*l1));
 		for (u32 i = 0; i < q->l1_size; i++)
-			qcow2_put64(raw + 8ull * i, l1[i]);
+			put_be64(raw + 8ull * i, l1[i]);
 		err = blk_file_write(q->file, offset, raw, bytes);
 	}
 	if (!err)
 		err = blk_file_sync(q->file);
 	if (!err) {
-		memcpy(where, &be, sizeof(be));
-		qcow2_put64(where + 4, offset);
+		put_be32(where, size);
+		put_be64(where + 4, offset);
 		err = blk_file_write(q->file, QCOW2_AT_L1, where, sizeof(where));
 	}
 	free(raw);

@@ -86,19 +86,18 @@ static int switch_table(struct qcow2 *q, const u64 *rt, u64 offset, u64 clusters
 {
 	u64 size = clusters << q->cluster_bits;
 	u8 *raw = malloc(size), where[12];
-	u32 n = __builtin_bswap32((u32)clusters);
 	int err = raw ? 0 : -ENOMEM;
 
 	if (!err) {
 		for (u64 i = 0; i < size / 8; i++)
-			qcow2_put64(raw + 8 * i, rt[i]);
+			put_be64(raw + 8 * i, rt[i]);
 		err = blk_file_write(q->file, offset, raw, size);
 	}
 	if (!err)
 		err = blk_file_sync(q->file);
 	if (!err) {
-		qcow2_put64(where, offset);
-		memcpy(where + 8, &n, sizeof(n));
+		put_be64(where, offset);
+		put_be32(where + 8, (u32)clusters);
 		err = blk_file_write(q->file, QCOW2_AT_REFTABLE, where, sizeof(where));
 	}
 	if (!err)

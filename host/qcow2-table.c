@@ -74,7 +74,7 @@ static int place(struct qcow2 *q, struct qcache *c, u64 offset, struct qtable **
 static int l2_valid(struct qcow2 *q, const struct qtable *t, u64 offset)
 {
 	for (u64 i = 0; i < qcow2_l2_entries(q); i++)
-		if (qcow2_entry_valid(q, qcow2_be64(t->data + 8 * i)))
+		if (qcow2_entry_valid(q, get_be64(t->data + 8 * i)))
 			return qcow2_corrupted(q, "an entry of the L2 table", offset);
 	return 0;
 }

@@ -29,6 +29,7 @@
 #define HOST_QCOW2_H
 
 #include "blk.h"
+#include <lkvm/endian.h>
 
 #define QCOW2_L1_MAX	   MiB(32) /* bytes of an L1 table; the limits are QEMU's */
 #define QCOW2_REFTABLE_MAX MiB(8)
@@ -141,28 +142,6 @@ struct qrun {
 	u64 old_first, old_last; /* entries of the first and the last cluster */
 	bool fresh;		 /* the new clusters are holes */
 };
-
-static inline u64 qcow2_be64(const void *p)
-{
-	u64 v;
-
-	__builtin_memcpy(&v, p, sizeof(v));
-	return __builtin_bswap64(v);
-}
-
-static inline u32 qcow2_be32(const void *p)
-{
-	u32 v;
-
-	__builtin_memcpy(&v, p, sizeof(v));
-	return __builtin_bswap32(v);
-}
-
-static inline void qcow2_put64(void *p, u64 v)
-{
-	v = __builtin_bswap64(v);
-	__builtin_memcpy(p, &v, sizeof(v));
-}
 
 static inline u64 qcow2_l2_entries(const struct qcow2 *q)
 {

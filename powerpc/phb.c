@@ -14,6 +14,7 @@
 #include "pseries.h"
 #include "rtas.h"
 #include <errno.h>
+#include <lkvm/endian.h>
 #include <lkvm/kvm.h>
 #include <lkvm/state.h>
 #include <string.h>
@@ -148,12 +149,6 @@ void phb_caps_of(struct pci_bus *bus, u8 devfn, struct phb_caps *out)
 		read_cap(bus, devfn, at, out);
 		at = config_get(bus, devfn, at + PCI_CAP_LIST_NEXT, 1);
 	}
-}
-
-static void put_le32(u8 *p, u32 v)
-{
-	for (u32 i = 0; i < 4; i++)
-		p[i] = (u8)(v >> (8 * i));
 }
 
 /* Writes the table as firmware does; whether a vector is masked stays as it is. */

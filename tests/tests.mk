@@ -55,24 +55,27 @@ $(O)/tests/%.o: private LKVM_CFLAGS += -Wno-missing-prototypes
 # "/* TSAN */" there puts it in the set that is run under ThreadSanitizer too; "/* ARM-TSAN */" with arm64's
 # machine.
 # tests/unit is for all architectures and x86. Others have tests, and their half of the fake, in a folder
-# below it, and take of tests/unit what says "/* ANY-ARCH */" there.
+# below it, and take of tests/unit what says "/* ANY-ARCH */" there, or "/* ALSO-FOLDER */". What says
+# "/* BIG-ENDIAN */" is made for powerpc too, when it is asked for, and run where that is big-endian.
 UNIT_SRC := $(wildcard tests/unit/test-*.c)
 UNIT_FAKE := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 ifneq ($(ARCHDIR),x86)
-UNIT_SRC := $(shell awk 'FNR == 11 { nextfile } /ANY-ARCH/ { print FILENAME; nextfile }' $(UNIT_SRC))
-UNIT_SRC += $(wildcard tests/unit/$(ARCHDIR)/test-*.c)
+unit_marked = $(shell awk 'FNR == 11 { nextfile } /$(1)/ { print FILENAME; nextfile }' $(UNIT_ALL))
+UNIT_ALL := $(UNIT_SRC)
+UNIT_SRC := $(call unit_marked,ANY-ARCH|ALSO-$(ARCHDIR)) $(wildcard tests/unit/$(ARCHDIR)/test-*.c)
+UNIT_MORE := $(if $(filter powerpc,$(ARCHDIR)),$(filter-out $(UNIT_SRC),$(call unit_marked,BIG-ENDIAN)))
 UNIT_FAKE := $(filter-out %-x86.c,$(UNIT_FAKE)) \
 	$(filter-out $(UNIT_SRC),$(wildcard tests/unit/$(ARCHDIR)/*.c))
 endif
 UNIT := $(UNIT_SRC:%.c=$(O)/%)
 UNIT_FAKE_OBJ := $(UNIT_FAKE:%.c=$(O)/%.o)
-UNIT_OBJ := $(UNIT_SRC:%.c=$(O)/%.o) $(UNIT_FAKE_OBJ)
+UNIT_OBJ := $(UNIT_SRC:%.c=$(O)/%.o) $(UNIT_MORE:%.c=$(O)/%.o) $(UNIT_FAKE_OBJ)
 unit_wraps = $(patsubst %,-Wl$(comma)--wrap=%,$(shell sed -n '1,10s/.*WRAP: *\(.*[^ ]\) *\*\/.*/\1/p' $(1)))
 
 .PHONY: unit-programs
 unit-programs: $(UNIT)
 .SECONDARY: $(UNIT_OBJ)
-$(UNIT): $(O)/%: $(O)/%.o $(UNIT_FAKE_OBJ) $(LIB_OBJ)
+$(UNIT) $(UNIT_MORE:%.c=$(O)/%): $(O)/%: $(O)/%.o $(UNIT_FAKE_OBJ) $(LIB_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LKVM_LDFLAGS) $(LDFLAGS) -pie $(call unit_wraps,$*.c) -o $@ $^ $(FEATURE_LIBS) \
 		-lcmocka -lfdt -lz

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <lkvm/buf.h>
+#include <lkvm/endian.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,8 +70,9 @@ void buf_le16(struct buf *b, u16 v)
 
 void buf_le32(struct buf *b, u32 v)
 {
-	u8 le[4] = {(u8)v, (u8)(v >> 8), (u8)(v >> 16), (u8)(v >> 24)};
+	u8 le[4];
 
+	put_le32(le, v);
 	buf_add(b, le, sizeof(le));
 }
 
@@ -78,8 +80,7 @@ void buf_le64(struct buf *b, u64 v)
 {
 	u8 le[8];
 
-	for (int i = 0; i < 8; i++)
-		le[i] = (u8)(v >> (8 * i));
+	put_le64(le, v);
 	buf_add(b, le, sizeof(le));
 }
 

@@ -9,6 +9,7 @@
 #ifndef LKVM_BUS_H
 #define LKVM_BUS_H
 
+#include <lkvm/endian.h>
 #include <lkvm/types.h>
 
 struct device;
@@ -19,8 +20,9 @@ enum bus_id { BUS_NONE, BUS_MMIO, BUS_PIO, BUS_COUNT };
 
 /*
  * One access, as a device sees it: offset into its own range, never an address. data holds len bytes (1, 2, 4
- * or 8; any from 1 to 8 for the odd guest), little-endian on x86. A read fills data; it comes in as all ones,
- * so a handler that knows nothing of an offset just returns.
+ * or 8; any from 1 to 8 for the odd guest), as they lie in guest memory before a copy there or after one. All our
+ * devices' registers are little-endian, on every architecture. A read fills data; it comes in as all ones, so a
+ * handler that knows nothing of an offset just returns.
  */
 struct io {
 	u64 offset;
@@ -78,17 +80,12 @@ const struct bus_region *bus_find(const struct bus *bus, u64 addr);
 /* Little-endian values in and out of struct io. */
 static inline u64 io_value(const struct io *io)
 {
-	u64 v = 0;
-
-	for (u32 i = io->len; i-- > 0;)
-		v = v << 8 | io->data[i];
-	return v;
+	return get_le(io->data, io->len);
 }
 
 static inline void io_reply(struct io *io, u64 v)
 {
-	for (u32 i = 0; i < io->len; i++, v >>= 8)
-		io->data[i] = (u8)v;
+	put_le(io->data, io->len, v);
 }
 
 #endif

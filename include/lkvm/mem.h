@@ -65,9 +65,9 @@ int __must_check mem_slot_enable(struct kvm *kvm, gpa_t gpa, bool on);
 int __must_check guest_read(const struct guest_mem *mem, gpa_t gpa, void *buf, size_t len);
 int __must_check guest_write(const struct guest_mem *mem, gpa_t gpa, const void *buf, size_t len);
 /* The host address of a range that lies wholly in one bank, or NULL. len 0 gives NULL. */
-void *guest_ptr(const struct guest_mem *mem, gpa_t gpa, size_t len);
+void *guest_ptr(const struct guest_mem *mem, gpa_t gpa, u64 len);
 /* A range as host pieces: how many of `max` were filled, or -EFAULT, or -E2BIG when max is too few. */
-int __must_check guest_iov(const struct guest_mem *mem, gpa_t gpa, size_t len, struct iovec *iov, int max);
+int __must_check guest_iov(const struct guest_mem *mem, gpa_t gpa, u64 len, struct iovec *iov, int max);
 /* Bytes of RAM: of all banks but those of mem_add_slot(). */
 u64 guest_ram_size(const struct guest_mem *mem);
 /*

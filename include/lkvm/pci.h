@@ -15,6 +15,7 @@
 
 #include <linux/pci_regs.h>
 #include <lkvm/bus.h>
+#include <lkvm/endian.h>
 #include <lkvm/types.h>
 #include <pthread.h>
 
@@ -227,24 +228,22 @@ static inline u32 pci_intx_line(u8 devfn, u8 pin)
 /* For owners that build or change their own configuration space: little-endian, at a register's offset. */
 static inline void pci_put16(u8 *space, u32 reg, u16 v)
 {
-	space[reg] = (u8)v;
-	space[reg + 1] = (u8)(v >> 8);
+	put_le16(space + reg, v);
 }
 
 static inline void pci_put32(u8 *space, u32 reg, u32 v)
 {
-	pci_put16(space, reg, (u16)v);
-	pci_put16(space, reg + 2, (u16)(v >> 16));
+	put_le32(space + reg, v);
 }
 
 static inline u32 pci_get16(const u8 *space, u32 reg)
 {
-	return space[reg] | (u32)space[reg + 1] << 8;
+	return get_le16(space + reg);
 }
 
 static inline u32 pci_get32(const u8 *space, u32 reg)
 {
-	return pci_get16(space, reg) | pci_get16(space, reg + 2) << 16;
+	return get_le32(space + reg);
 }
 
 #endif

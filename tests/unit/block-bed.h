@@ -69,6 +69,12 @@ static __unused void wait_unlocked(const char *path)
 	close(fd);
 }
 
+/* How often a test is to do again what it did: less where each time is slow, as under an emulator. */
+static inline u32 rounds(u32 n)
+{
+	return getenv("LKVM_TEST_BRIEF") ? 1 + n / 20 : n;
+}
+
 static inline bool have_qemu_img(void)
 {
 	return !run("qemu-img --version");

@@ -116,8 +116,10 @@ static inline u16 *rd_used_ring(struct ring_driver *d)
 static inline void rd_desc(struct ring_driver *d, gpa_t table, u32 i, gpa_t gpa, u32 len, u16 flags,
 			   u16 id_next)
 {
-	const struct vring_desc split = {.addr = gpa, .len = len, .flags = flags, .next = id_next};
-	const struct vring_packed_desc packed = {.addr = gpa, .len = len, .id = id_next, .flags = flags};
+	const struct vring_desc split = {
+		.addr = htole64(gpa), .len = htole32(len), .flags = htole16(flags), .next = htole16(id_next)};
+	const struct vring_packed_desc packed = {
+		.addr = htole64(gpa), .len = htole32(len), .id = htole16(id_next), .flags = htole16(flags)};
 	u8 *at = (u8 *)rd_ptr(d, table) + i * sizeof(split);
 
 	if (!d->packed) {
@@ -182,7 +184,7 @@ static inline void rd_expose(struct ring_driver *d, u16 id, u16 slots, u16 head_
 		rd_step(d, &d->avail, &d->avail_wrap, slots);
 		ring_store(flags, head_flags);
 	} else {
-		avail[2 + d->avail % d->size] = id;
+		avail[2 + d->avail % d->size] = htole16(id);
 		d->avail++;
 		ring_store(&avail[1], d->avail);
 	}
@@ -262,23 +264,23 @@ static inline u16 rd_used(struct ring_driver *d, u32 *len)
 		if ((flags >> VRING_PACKED_DESC_F_AVAIL & 1) != d->used_wrap ||
 		    (flags >> VRING_PACKED_DESC_F_USED & 1) != d->used_wrap)
 			return UINT16_MAX;
-		id = e->id;
-		*len = e->len;
+		id = le16toh(e->id);
+		*len = le32toh(e->len);
 	} else {
 		struct vring_used_elem *e = (struct vring_used_elem *)(void *)(used + 2);
 
 		if (ring_load(&used[1]) == d->used)
 			return UINT16_MAX;
 		e += d->used % d->size;
-		id = (u16)e->id;
-		*len = e->len;
+		id = (u16)le32toh(e->id);
+		*len = le32toh(e->len);
 	}
 	n = d->slots[id];
 	if (!d->packed) {
 		const struct vring_desc *desc = rd_ptr(d, d->vq.desc_gpa);
 
 		d->used++;
-		for (u16 i = id; d->slots[i] = 0, desc[i].flags & VRING_DESC_F_NEXT; i++)
+		for (u16 i = id; d->slots[i] = 0, le16toh(desc[i].flags) & VRING_DESC_F_NEXT; i++)
 			;
 		return id;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ANY-ARCH */
+/* ALSO-arm */
 /* WRAP: irq_set_line irq_claim kvm_end kvm_guest_panicked pwrite64 */
 /* hw/cfi-flash.c: files that will not do, disks that fail, guests that do anything, and its state. */
 #include "flash-bed.h"

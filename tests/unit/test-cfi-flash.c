@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ANY-ARCH */
+/* ALSO-arm */
 /* WRAP: irq_set_line irq_claim kvm_end kvm_guest_panicked pwrite64 */
 /*
  * hw/cfi-flash.c as the drivers of Linux and EDK2 use it, and its memslot on the fake KVM.

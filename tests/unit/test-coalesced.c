@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* BIG-ENDIAN */
 /* TSAN */
 /*
  * Coalesced I/O: the kernel's ring as the fake keeps it, and as no kernel should; the order of writes against

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* BIG-ENDIAN */
 /*
  * ELF of both classes and byte orders: what is sound and what is said of the rest, where segments go, the
  * notes; every header field as a lie.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* BIG-ENDIAN */
 /* WRAP: mmap64 statfs64 open64 */
 /*
  * Guest RAM: layout and memslots on the fake KVM, and the accessors at every edge: of a bank, between two, at

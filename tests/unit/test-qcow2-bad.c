@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+/* BIG-ENDIAN */
 /* WRAP: pwritev64 fdatasync ftruncate64 fallocate64 */
 /*
  * qcow2 images that are damaged, hostile, or beyond us: refused by name or stopped before harm; lkvm killed,
  * and the host's power cut, at any moment; writes that fail.
  */
 #include "block-bed.h"
+#include <lkvm/endian.h>
 #include <signal.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -112,20 +114,22 @@ static void patch(const char *path, u64 offset, const void *data, size_t len)
 
 static void patch64(const char *path, u64 offset, u64 v)
 {
-	v = __builtin_bswap64(v);
-	patch(path, offset, &v, sizeof(v));
+	u8 be[8];
+
+	put_be64(be, v);
+	patch(path, offset, be, sizeof(be));
 }
 
 static u64 get64(const char *path, u64 offset)
 {
 	FILE *f = fopen(path, "r");
-	u64 v = 0;
+	u8 be[8];
 
 	assert_non_null(f);
 	fseek(f, (long)offset, SEEK_SET);
-	assert_int_equal(fread(&v, 1, sizeof(v), f), sizeof(v));
+	assert_int_equal(fread(be, 1, sizeof(be), f), sizeof(be));
 	fclose(f);
-	return __builtin_bswap64(v);
+	return get_be64(be);
 }
 
 /* One line, which names the image. */
@@ -523,7 +527,7 @@ static void rebuild(const char *from, const char *to, u32 at)
 static void test_power_cut(void **state)
 {
 	need_qemu_img();
-	for (u32 round = 0; round < 60; round++) {
+	for (u32 round = 0; round < rounds(60); round++) {
 		struct block_config cfg = {.path = "cut.qcow2", .format = "qcow2", .engine = BLOCK_THREADS};
 		struct guest g;
 		struct bed bed;
@@ -569,7 +573,7 @@ static void test_killed(void **state)
 	struct timespec nap = {0, 0};
 
 	need_qemu_img();
-	for (u32 round = 0; round < 20; round++) {
+	for (u32 round = 0; round < rounds(20); round++) {
 		u8 *mem = mmap(NULL, 4 * SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		struct guest g = {mem, mem + SIZE, mem + 2 * SIZE};
 		volatile u32 *steps = (void *)(mem + 3 * SIZE);

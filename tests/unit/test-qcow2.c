@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* BIG-ENDIAN */
 /*
  * qcow2 images that qemu-img made, in every geometry, changed at random by both engines and compared with a
  * model, by us and by qemu-img, which finds neither an error nor a leak afterwards.
@@ -46,9 +47,9 @@ static void compare_all(struct bed *bed, const u8 *model, u64 size)
 }
 
 /* Several requests at once that do not overlap. Discarded bytes read as zeroes here or as they were. */
-static void churn(struct bed *bed, u8 *model, u64 size, u32 rounds, u32 max, bool backing)
+static void churn(struct bed *bed, u8 *model, u64 size, u32 times, u32 max, bool backing)
 {
-	for (u32 round = 0; round < rounds; round++) {
+	for (u32 round = 0; round < times; round++) {
 		struct bed_req r[8];
 		u8 *data[8] = {0};
 		u64 part = size / 8 / 512 * 512;
@@ -89,14 +90,14 @@ static void churn(struct bed *bed, u8 *model, u64 size, u32 rounds, u32 max, boo
 	}
 }
 
-static void churn_image(const char *image, u8 *model, u64 size, u32 rounds, u32 max, enum block_engine engine)
+static void churn_image(const char *image, u8 *model, u64 size, u32 times, u32 max, enum block_engine engine)
 {
 	struct bed bed;
 
-	for (u32 again = 0; again < 3; again++) {
+	for (u32 again = 0; again < rounds(3); again++) {
 		assert_int_equal(bed_open(&bed, image, "qcow2", engine), 0);
 		compare_all(&bed, model, size);
-		churn(&bed, model, size, rounds, max, false);
+		churn(&bed, model, size, rounds(times), max, false);
 		compare_all(&bed, model, size);
 		bed_close(&bed);
 		check_clean(image);
@@ -169,7 +170,7 @@ static void test_compressed(void **state)
 	u64 size = MiB(4);
 
 	need_qemu_img();
-	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(options) - !block_reads_zstd(); i++) {
 		u8 *model = contents(size);
 
 		save("c.raw", model, size);

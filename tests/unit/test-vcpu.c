@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* BIG-ENDIAN */
 /* WRAP: pthread_create */
 /* TSAN */
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ANY-ARCH */
 /* TSAN */
-/* WRAP: pwritev64 fdatasync io_uring_queue_init */
+/* WRAP: machines pwritev64 fdatasync io_uring_queue_init */
 /*
  * The virtio disk, by the registers and rings that a driver uses: configuration, requests of every type and
  * framing, malformed ones, the write cache, errors reported or waited for, resizing, state.
@@ -118,19 +118,22 @@ struct piece {
 
 static void offer(const struct piece *p, u32 n)
 {
-	u16 head = next_desc, ring[2];
+	u16 head = htole16(next_desc), ring[2];
 
 	for (u32 i = 0; i < n; i++) {
-		struct vring_desc d = {.addr = p[i].at, .len = p[i].len, .next = (u16)(next_desc + 1)};
+		u16 flags = (u16)((p[i].in ? VRING_DESC_F_WRITE : 0) | (i + 1 < n ? VRING_DESC_F_NEXT : 0));
+		struct vring_desc d = {.addr = htole64(p[i].at),
+				       .len = htole32(p[i].len),
+				       .flags = htole16(flags),
+				       .next = htole16((u16)(next_desc + 1))};
 
-		d.flags = (u16)((p[i].in ? VRING_DESC_F_WRITE : 0) | (i + 1 < n ? VRING_DESC_F_NEXT : 0));
 		assert_int_equal(guest_write(&vm.kvm.mem, bed_ring(0) + next_desc * 16u, &d, 16), 0);
 		next_desc++;
 	}
 	assert_int_equal(guest_write(&vm.kvm.mem, bed_ring(0) + 0x8000 + 4 + avail_idx % 64 * 2, &head, 2),
 			 0);
 	ring[0] = 0;
-	ring[1] = ++avail_idx;
+	ring[1] = htole16(++avail_idx);
 	assert_int_equal(guest_write(&vm.kvm.mem, bed_ring(0) + 0x8000, ring, 4), 0);
 }
 
@@ -139,7 +142,7 @@ static u16 used(void)
 	u16 index;
 
 	assert_int_equal(guest_read(&vm.kvm.mem, bed_ring(0) + 0xc002, &index, 2), 0);
-	return index;
+	return le16toh(index);
 }
 
 static u32 used_len(u16 index)
@@ -147,7 +150,7 @@ static u32 used_len(u16 index)
 	u32 e[2];
 
 	assert_int_equal(guest_read(&vm.kvm.mem, bed_ring(0) + 0xc004 + index % 64 * 8u, e, 8), 0);
-	return e[1];
+	return le32toh(e[1]);
 }
 
 /* Notified, and all done that was begun. */
@@ -164,7 +167,7 @@ static void serve(void)
 #define STATUS (BUF + 64)
 static u8 request_len(u32 type, u64 sector, u32 len, bool in)
 {
-	struct virtio_blk_outhdr hdr = {.type = type, .sector = sector};
+	struct virtio_blk_outhdr hdr = {.type = htole32(type), .sector = htole64(sector)};
 	const struct piece p[] = {{BUF, sizeof(hdr), false}, {DATA, len, in}, {STATUS, 1, true}};
 	const struct piece none[] = {p[0], p[2]};
 	u16 before = used();
@@ -180,7 +183,7 @@ static u8 request_len(u32 type, u64 sector, u32 len, bool in)
 static u8 range_request(u32 type, u64 sector, u32 sectors, u32 flags)
 {
 	const struct virtio_blk_discard_write_zeroes range = {
-		.sector = sector, .num_sectors = sectors, .flags = flags};
+		.sector = htole64(sector), .num_sectors = htole32(sectors), .flags = htole32(flags)};
 
 	memcpy(guest(DATA, sizeof(range)), &range, sizeof(range));
 	return request_len(type, 0, sizeof(range), false);
@@ -266,7 +269,7 @@ static void test_requests(void **state)
 /* Headers, data and status cut up and joined as no driver of today's does it. */
 static void test_framing(void **state)
 {
-	struct virtio_blk_outhdr hdr = {.type = VIRTIO_BLK_T_OUT, .sector = 2};
+	struct virtio_blk_outhdr hdr = {.type = htole32(VIRTIO_BLK_T_OUT), .sector = htole64(2)};
 	struct piece cut[20] = {{0}};
 	u32 n = 0;
 
@@ -287,7 +290,7 @@ static void test_framing(void **state)
 	assert_int_equal(byte_at(2047), 0x11);
 	assert_int_equal(byte_at(2048), 0);
 	/* The status behind the data, in one descriptor. */
-	hdr.type = VIRTIO_BLK_T_IN;
+	hdr.type = htole32(VIRTIO_BLK_T_IN);
 	memcpy(guest(BUF, 16), &hdr, 16);
 	memset(guest(DATA, 2048), 0xff, 2048);
 	offer((struct piece[]){{BUF, 16, false}, {DATA, 1, true}, {DATA + 1, 1024, true}}, 3);
@@ -413,7 +416,7 @@ static void work_until(u16 want)
 
 static void test_error_waited_for(void **state)
 {
-	struct virtio_blk_outhdr hdr = {.type = VIRTIO_BLK_T_OUT, .sector = 1};
+	struct virtio_blk_outhdr hdr = {.type = htole32(VIRTIO_BLK_T_OUT), .sector = htole64(1)};
 	const char *text;
 
 	up("werror=stop");

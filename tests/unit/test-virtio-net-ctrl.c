@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ANY-ARCH */
-/* WRAP: net_open net_close */
+/* WRAP: machines net_open net_close */
 /*
  * The network device's control queue: filters, addresses, pairs of queues, offloads; and the state that they
  * make.

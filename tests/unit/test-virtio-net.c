@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ANY-ARCH */
 /* TSAN */
-/* WRAP: net_open net_close */
+/* WRAP: machines net_open net_close */
 /*
  * The network device: frames of every size out and in, on each kind of ring; buffers that run out; a driver
  * that breaks the rules; workers. The control queue is test-virtio-net-ctrl.c's.
@@ -425,9 +425,9 @@ static void workers(u64 features)
 			memcpy(&desc,
 			       (u8 *)rd_ptr(d, d->vq.desc_gpa) + (d->packed ? slot : id) * sizeof(desc),
 			       sizeof(desc));
-			assert_memory_equal(nb_ptr(desc.addr) + NET_HDR_LEN + 20, &in, 4);
+			assert_memory_equal(nb_ptr(le64toh(desc.addr)) + NET_HDR_LEN + 20, &in, 4);
 			in++;
-			buf.gpa = desc.addr;
+			buf.gpa = le64toh(desc.addr);
 			rd_add(d, &buf, 1, 0);
 			if (rd_wants_kick(d))
 				bed_set(VIRTIO_MMIO_QUEUE_NOTIFY, 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ANY-ARCH */
-/* WRAP: net_open net_close open64 ioctl */
+/* WRAP: machines net_open net_close open64 ioctl */
 /*
  * A network device whose queues the kernel serves: what vhost-net is told, in which order; interrupts by its
  * eventfds; what is taken back at a reset and at a save; each call made to fail. The kernel is a fake of a

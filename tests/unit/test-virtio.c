@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ANY-ARCH */
+/* WRAP: machines */
 /*
  * The core of virtio devices and the MMIO transport, by the registers that a driver sees, with the random
  * number generator as the device: status, features, queues, interrupts, resets, state.
@@ -22,8 +23,9 @@ static void up(const char *step)
 /* One buffer of 64 bytes in queue 0's split ring. */
 static void offer(u16 avail)
 {
-	const struct vring_desc d = {.addr = bed.ram + MiB(8), .len = 64, .flags = VRING_DESC_F_WRITE};
-	const u16 ring[] = {0, (u16)(avail + 1)}, head = 0;
+	const struct vring_desc d = {
+		.addr = htole64(bed.ram + MiB(8)), .len = htole32(64), .flags = htole16(VRING_DESC_F_WRITE)};
+	const u16 ring[] = {0, htole16((u16)(avail + 1))}, head = 0;
 
 	assert_int_equal(guest_write(&vm.kvm.mem, bed_ring(0), &d, sizeof(d)), 0);
 	assert_int_equal(guest_write(&vm.kvm.mem, bed_ring(0) + 0x8000 + 4 + avail % 8 * 2, &head, 2), 0);
@@ -35,7 +37,7 @@ static u16 used(void)
 	u16 index;
 
 	assert_int_equal(guest_read(&vm.kvm.mem, bed_ring(0) + 0xc002, &index, 2), 0);
-	return index;
+	return le16toh(index);
 }
 
 static void begin(void)
@@ -170,7 +172,8 @@ static void test_requests_and_interrupts(void **state)
 
 static void test_needs_reset(void **state)
 {
-	const struct vring_desc bad = {.addr = UINT64_MAX, .len = 64, .flags = VRING_DESC_F_WRITE};
+	const struct vring_desc bad = {
+		.addr = UINT64_MAX, .len = htole32(64), .flags = htole16(VRING_DESC_F_WRITE)};
 
 	up("irqchip-finalize");
 	begin();

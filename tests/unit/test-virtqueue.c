@@ -184,9 +184,9 @@ static void test_event_index(void **state)
 				wrap = !wrap;
 			}
 			if (packed)
-				avail[0] = (u16)(target | wrap << 15);
+				avail[0] = htole16((u16)(target | wrap << 15));
 			else
-				avail[2 + d->size] = target;
+				avail[2 + d->size] = htole16(target);
 			for (u32 b = 0; b < 5; b++) {
 				struct rd_buf buf = {RD_DATA, 16, true};
 				struct rd_popped p;
