@@ -20,9 +20,9 @@ enum bus_id { BUS_NONE, BUS_MMIO, BUS_PIO, BUS_COUNT };
 
 /*
  * One access, as a device sees it: offset into its own range, never an address. data holds len bytes (1, 2, 4
- * or 8; any from 1 to 8 for the odd guest), as they lie in guest memory before a copy there or after one. All our
- * devices' registers are little-endian, on every architecture. A read fills data; it comes in as all ones, so a
- * handler that knows nothing of an offset just returns.
+ * or 8; any from 1 to 8 for the odd guest), as they lie in guest memory before a copy there or after one. All
+ * our devices' registers are little-endian, on every architecture. A read fills data; it comes in as all
+ * ones, so a handler that knows nothing of an offset just returns.
  */
 struct io {
 	u64 offset;

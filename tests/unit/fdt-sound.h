@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether a device tree is sound, as libfdt's fdt_check_full() says it, which the kernel's copy of libfdt (that
- * big-endian builds have) is without.
+ * Whether a device tree is sound, as libfdt's fdt_check_full() says it, which the kernel's copy of libfdt
+ * (that big-endian builds have) is without.
  */
 #ifndef LKVM_TEST_FDT_SOUND_H
 #define LKVM_TEST_FDT_SOUND_H

@@ -18,7 +18,8 @@
  */
 extern const struct machine_ops *const __real_machines[], *const __wrap_machines[];
 static struct machine_ops bed_machine;
-static const struct virtio_mmio_window bed_window = {.base = 0xff000000, .count = 8, .line = 40, .nr_lines = 4};
+static const struct virtio_mmio_window bed_window = {
+	.base = 0xff000000, .count = 8, .line = 40, .nr_lines = 4};
 
 static int bed_probe(const struct vm_config *cfg, int sys_fd, unsigned long *vm_type)
 {

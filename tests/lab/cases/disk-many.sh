@@ -8,8 +8,10 @@ for transport in pci mmio; do
 	cp /disk/fs.qcow2 /disk/many-b.qcow2
 	cp /disk/over.qcow2 /disk/many-c.qcow2
 	boot "$transport" -c 2 -m 512 --virtio-transport=$transport \
-		-d /disk/many-a.raw,format=raw,queues=4,serial=A -d /disk/many-b.qcow2,queues=1,direct,serial=B \
-		-d /disk/many-c.qcow2,format=qcow2,werror=stop,serial=C -d /disk/fs.raw,format=raw,ro,serial=D \
+		-d /disk/many-a.raw,format=raw,queues=4,serial=A \
+		-d /disk/many-b.qcow2,queues=1,direct,serial=B \
+		-d /disk/many-c.qcow2,format=qcow2,werror=stop,serial=C \
+		-d /disk/fs.raw,format=raw,ro,serial=D \
 		-p "quiet labmod=virtio_$transport,virtio_blk lab=disks,fill=vda,fill=vdb,fill=vdc,wait"
 	up
 	must "$vm: the guest writes to three" hears 'LAB-ACTION wait' 200
