@@ -558,6 +558,7 @@ static int serial_describe(const struct device *dev, struct fdt *fdt)
 	if (board->bus != BUS_MMIO)
 		return fdt->err;
 	dt_device(fdt, "serial", "ns16550a", board->base, REG_COUNT);
+	dt_str(fdt, "device_type", "serial"); /* Linux on powerpc has its early console by this */
 	dt_u32(fdt, "clock-frequency", CLOCK_HZ);
 	if (board->line != IRQ_NONE)
 		dt_interrupt(fdt, board->line, true);

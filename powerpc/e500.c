@@ -1,24 +1,94 @@
 /* SPDX-License-Identifier: MIT */
-/* The e500 machine (QorIQ, 32-bit big-endian or e5500): its options, devices and their places, and what it
- * needs of KVM. */
-#include "powerpc.h"
+/*
+ * The e500 machine: a board around an e500v2 (32-bit, big-endian; Book E), described by its device tree
+ * alone. Here are its devices and their places (e500-layout.h), and what it needs of KVM.
+ */
+#include "e500.h"
+#include "e500-layout.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <lkvm/config.h>
+#include <lkvm/hw.h>
 #include <stdlib.h>
 
 static const struct board_device e500_board[] = {
+	{.ops = &serial_8250_ops,
+	 .bus = BUS_MMIO,
+	 .base = E500_UART(0),
+	 .line = E500_IRQ_UART(0),
+	 .index = 0},
+	{.ops = &serial_8250_ops,
+	 .bus = BUS_MMIO,
+	 .base = E500_UART(1),
+	 .line = E500_IRQ_UART(1),
+	 .index = 1},
+	{.ops = &serial_8250_ops,
+	 .bus = BUS_MMIO,
+	 .base = E500_UART(2),
+	 .line = E500_IRQ_UART(2),
+	 .index = 2},
+	{.ops = &serial_8250_ops,
+	 .bus = BUS_MMIO,
+	 .base = E500_UART(3),
+	 .line = E500_IRQ_UART(3),
+	 .index = 3},
+	{.ops = &e500_guts_ops, .mmio = E500_GUTS, .line = IRQ_NONE},
+	{.ops = &e500_spin_ops, .mmio = E500_SPIN, .line = IRQ_NONE},
+	{.ops = &pvpanic_ops, .bus = BUS_MMIO, .base = E500_PVPANIC, .line = IRQ_NONE},
+	{.ops = &exit_ops, .mmio = E500_EXIT, .line = IRQ_NONE},
+	{.ops = &testdev_ops,
+	 .bus = BUS_MMIO,
+	 .base = E500_TESTDEV,
+	 .mmio = E500_TESTDEV_MEM,
+	 .line = IRQ_NONE},
+	{.ops = &boot_timer_ops, .mmio = E500_BOOT_TIMER, .line = IRQ_NONE},
 	{.ops = NULL},
 };
 
+/* Nothing of the map lies over something else. */
+#define APART(low, size, high) _Static_assert((low) + (size) <= (high), #low " and " #high)
+APART(E500_PCI_MEM, E500_PCI_MEM_SIZE, E500_VIRTIO_MMIO);
+APART(E500_VIRTIO_MMIO, E500_VIRTIO_MMIO_MAX *VIRTIO_MMIO_STEP, E500_PCI_IO);
+APART(E500_PCI_IO, E500_PCI_IO_SIZE, E500_CCSR);
+APART(E500_UART(3), 0x100, E500_PCI);
+APART(E500_PCI, E500_PCI_SIZE, E500_MPIC);
+APART(E500_MPIC, E500_MPIC_SIZE, E500_GUTS);
+APART(E500_GUTS, E500_GUTS_SIZE, E500_CCSR + E500_CCSR_SIZE);
+APART(E500_CCSR, E500_CCSR_SIZE, E500_PVPANIC);
+APART(E500_PVPANIC, 0x10000, E500_EXIT);
+APART(E500_EXIT, 0x10000, E500_TESTDEV);
+APART(E500_TESTDEV, 0x10000, E500_TESTDEV_MEM);
+APART(E500_TESTDEV_MEM, 0x10000, E500_BOOT_TIMER);
+APART(E500_BOOT_TIMER, 0x10000, E500_SPIN);
+APART(E500_SPIN, 0x10000, E500_BOARD_END);
+APART(E500_BOARD_END, 0, 1ull << 36);
+_Static_assert(E500_MPIC % E500_MPIC_SIZE == 0, "KVM takes the MPIC on a multiple of its size");
+_Static_assert(E500_IRQ_VIRTIO + E500_VIRTIO_MMIO_MAX <= E500_IRQ_SCRATCH, "virtio-mmio has its own lines");
+
+static const struct virtio_mmio_window e500_virtio_mmio = {.base = E500_VIRTIO_MMIO,
+							   .count = E500_VIRTIO_MMIO_MAX,
+							   .line = E500_IRQ_VIRTIO,
+							   .nr_lines = E500_VIRTIO_MMIO_MAX};
+
 static const struct kvm_cap e500_caps[] = {
+	{KVM_CAP_SW_TLB, "KVM_CAP_SW_TLB"},
+	{KVM_CAP_IRQ_MPIC, "KVM_CAP_IRQ_MPIC"},
+	{KVM_CAP_IRQ_ROUTING, "KVM_CAP_IRQ_ROUTING"},
 	{0, NULL},
 };
 
-static const struct irqchip_ops *const e500_irqchips[] = {NULL};
+static const struct kvm_cap e500_used_caps[] = {
+	{KVM_CAP_PPC_GET_PVINFO, "KVM_CAP_PPC_GET_PVINFO"},
+	{KVM_CAP_PPC_BOOKE_WATCHDOG, "KVM_CAP_PPC_BOOKE_WATCHDOG"},
+	{0, NULL},
+};
 
-static const struct kvm_attr_table *const e500_attr_tables[] = {NULL};
+/* Newest first. */
+static const struct irqchip_ops *const e500_irqchips[] = {&ppc_mpic_42, &ppc_mpic_20, NULL};
 
-static const char *const e500_kernel_paths[] = {"vmlinux", NULL};
+static const struct kvm_attr_table *const e500_attr_tables[] = {&ppc_mpic_42_attrs, &ppc_mpic_20_attrs, NULL};
+
+static const char *const e500_kernel_paths[] = {"vmlinux", "uImage", "arch/powerpc/boot/uImage", NULL};
 
 static int e500_probe(const struct vm_config *cfg, int sys_fd, unsigned long *vm_type)
 {
@@ -29,7 +99,10 @@ static int e500_probe(const struct vm_config *cfg, int sys_fd, unsigned long *vm
 static int e500_vm_init(struct kvm *kvm)
 {
 	kvm->arch = calloc(1, sizeof(struct ppc_machine));
-	return kvm->arch ? 0 : -ENOMEM;
+	if (kvm->arch)
+		return 0;
+	log_error("out of memory");
+	return -ENOMEM;
 }
 
 static void e500_destroy(struct kvm *kvm)
@@ -40,36 +113,21 @@ static void e500_destroy(struct kvm *kvm)
 
 static int e500_mem_layout(struct kvm *kvm)
 {
-	return mem_add_ram(kvm, 0, kvm->cfg->mem_size);
+	if (kvm->cfg->mem_size > E500_PCI_MEM) {
+		log_error("--mem: the e500 machine has room for %llu GiB of memory", E500_PCI_MEM >> 30);
+		return -E2BIG;
+	}
+	return mem_add_ram(kvm, E500_RAM, kvm->cfg->mem_size);
 }
 
-static int e500_vcpu_init(struct vcpu *vcpu)
+static void e500_describe(const struct kvm *kvm, struct buf *out)
 {
-	return 0;
-}
+	const struct ppc_machine *m = ppc_of(kvm);
 
-static void e500_vcpu_free(struct vcpu *vcpu)
-{
-}
-
-static int e500_vcpu_reset(struct vcpu *vcpu)
-{
-	return -ENOTSUP;
-}
-
-static int e500_vcpu_exit(struct vcpu *vcpu)
-{
-	return 0;
-}
-
-static int e500_vcpu_state(struct vcpu *vcpu, struct state *s)
-{
-	return -ENOTSUP;
-}
-
-static int e500_boot(struct kvm *kvm, struct boot_image *img)
-{
-	return -ENOTSUP;
+	buf_printf(out, "entry   0x%" PRIx64 "\n", m->entry);
+	buf_printf(out, "dtb     0x%" PRIx64 ", %" PRIu64 " bytes\n", m->dtb, m->dtb_size);
+	if (m->initrd_size)
+		buf_printf(out, "initrd  0x%" PRIx64 ", %" PRIu64 " bytes\n", m->initrd, m->initrd_size);
 }
 
 const struct machine_ops ppc_e500 = {
@@ -78,18 +136,22 @@ const struct machine_ops ppc_e500 = {
 	.probe = e500_probe,
 	.irqchips = e500_irqchips,
 	.board = e500_board,
+	.virtio_mmio = &e500_virtio_mmio,
 	.required_caps = e500_caps,
+	.used_caps = e500_used_caps,
 	.attr_tables = e500_attr_tables,
 	.vm_init = e500_vm_init,
 	.mem_layout = e500_mem_layout,
 	.vcpu_init = e500_vcpu_init,
 	.vcpu_free = e500_vcpu_free,
 	.vcpu_reset = e500_vcpu_reset,
+	.vcpu_enter = e500_vcpu_enter,
 	.vcpu_exit = e500_vcpu_exit,
 	.vcpu_dump = ppc_vcpu_dump,
 	.vcpu_state = e500_vcpu_state,
 	.vcpu_id = ppc_vcpu_id,
 	.boot = e500_boot,
+	.describe = e500_describe,
 	.kernel_paths = e500_kernel_paths,
 	.default_params = "console=ttyS0 panic=-1",
 	.destroy = e500_destroy,

@@ -22,7 +22,7 @@ struct kvm;
 #define DT_IRQCHIP_ADDRESS_CELLS 2
 
 /* Nodes that others point to. */
-enum dt_phandle { DT_NONE, DT_IRQCHIP, DT_MSI, DT_CLOCK, DT_GPIO };
+enum dt_phandle { DT_NONE, DT_IRQCHIP, DT_MSI, DT_CLOCK, DT_GPIO, DT_SYSCON };
 
 struct fdt {
 	const struct kvm *kvm;

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Loading what is to run on the e500 machine: a vmlinux (ELF of 32 bits, big-endian), or a legacy U-Boot
+ * image around a flat kernel. Gzip files come decompressed (boot.c at the top).
+ *
+ *   0        the kernel, at the addresses its image asks for
+ *   then     the device tree, within the first 64 MiB, which is what a kernel maps at first
+ *   highest  the initrd, below 768 MiB: what a 32-bit kernel reaches at any time
+ *
+ * Main thread, in the `boot` step.
+ */
+#include "e500-layout.h"
+#include "e500.h"
+#include <elf.h>
+#include <endian.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <lkvm/boot.h>
+#include <string.h>
+
+#define FIRST_MAPPED MiB(64)
+#define LOW_MEMORY   MiB(768)
+
+/* The legacy image format of U-Boot (include/image.h there describes it): all big-endian. */
+struct uimage_header {
+	u32 magic, hcrc, time, size, load, entry, dcrc;
+	u8 os, arch, type, comp;
+	char name[32];
+};
+#define UIMAGE_MAGIC	   0x27051956u
+#define UIMAGE_OS_LINUX	   5
+#define UIMAGE_ARCH_PPC	   7
+#define UIMAGE_TYPE_KERNEL 2
+#define UIMAGE_COMP_NONE   0
+#define UIMAGE_COMP_GZIP   1
+/* A flat kernel does not say how much it clears behind itself. */
+#define FLAT_BSS MiB(8)
+
+static int refuse(const struct boot_image *img, const char *what)
+{
+	log_error("%s: %s", img->path, what);
+	return -ENOEXEC;
+}
+
+static int check_elf(const struct boot_image *img, const struct elf_info *info)
+{
+	if (info->machine == EM_PPC && info->big_endian && !info->is64)
+		return 0;
+	if (info->machine == EM_PPC64)
+		return refuse(img,
+			      info->big_endian
+				      ? "a 64-bit kernel: the e500 machine runs 32-bit ones (ARCH=powerpc, "
+					"CONFIG_PPC_85xx)"
+				      : "a 64-bit little-endian kernel: it is for a pseries host; the e500 "
+					"machine runs 32-bit big-endian ones (CONFIG_PPC_85xx)");
+	if (info->machine == EM_PPC)
+		return refuse(img, "a little-endian kernel: the e500 machine runs big-endian ones "
+				   "(CONFIG_PPC_85xx)");
+	return refuse(img,
+		      "a kernel of another architecture: the e500 machine runs 32-bit big-endian PowerPC "
+		      "ones (CONFIG_PPC_85xx)");
+}
+
+static int load_elf(struct kvm *kvm, const struct boot_image *img)
+{
+	struct ppc_machine *m = ppc_of(kvm);
+	struct elf_info info;
+	int err = elf_parse(img, &info);
+
+	if (!err)
+		err = check_elf(img, &info);
+	if (!err)
+		err = elf_load(kvm, img, &info, 0);
+	if (err)
+		return err;
+	m->entry = info.entry_gpa;
+	m->kernel_end = info.high;
+	return 0;
+}
+
+static bool uimage_is(const struct boot_image *img)
+{
+	struct uimage_header h;
+
+	if (img->size < sizeof(h))
+		return false;
+	memcpy(&h, img->data, sizeof(h));
+	return be32toh(h.magic) == UIMAGE_MAGIC;
+}
+
+static int load_uimage(struct kvm *kvm, struct boot_image *img)
+{
+	struct ppc_machine *m = ppc_of(kvm);
+	struct uimage_header h;
+	u64 load, size, offset = sizeof(h);
+	int err;
+
+	memcpy(&h, img->data, sizeof(h));
+	load = be32toh(h.load);
+	size = be32toh(h.size);
+	if (h.os != UIMAGE_OS_LINUX || h.arch != UIMAGE_ARCH_PPC || h.type != UIMAGE_TYPE_KERNEL)
+		return refuse(img, "a U-Boot image, but not of a Linux kernel for 32-bit PowerPC");
+	if (!range_inside(offset, size, 0, img->size) || !size)
+		return refuse(img, "a truncated U-Boot image");
+	if (h.comp == UIMAGE_COMP_GZIP) {
+		err = boot_image_gunzip(img, offset, size);
+		if (err)
+			return err;
+		offset = 0;
+		size = img->size;
+	} else if (h.comp != UIMAGE_COMP_NONE) {
+		return refuse(img,
+			      "a U-Boot image compressed in a way that lkvm does not know (it takes gzip); "
+			      "give vmlinux");
+	}
+	if (be32toh(h.entry) < load || be32toh(h.entry) - load >= size)
+		return refuse(img, "a U-Boot image whose entry lies outside it");
+	if (!range_inside(load, size + FLAT_BSS, 0, guest_ram_size(&kvm->mem))) {
+		log_error("%s: does not fit into guest memory at 0x%" PRIx64 "; give the guest more (-m)",
+			  img->path, load);
+		return -ENOSPC;
+	}
+	m->entry = be32toh(h.entry);
+	m->kernel_end = load + size + FLAT_BSS;
+	return boot_image_load(kvm, load, img, offset, size);
+}
+
+static int load_kernel(struct kvm *kvm, struct boot_image *img)
+{
+	if (uimage_is(img))
+		return load_uimage(kvm, img);
+	if (elf_is(img))
+		return load_elf(kvm, img);
+	return refuse(img,
+		      "neither an ELF file nor a U-Boot image; the e500 machine starts vmlinux or uImage");
+}
+
+int e500_boot(struct kvm *kvm, struct boot_image *img)
+{
+	struct ppc_machine *m = ppc_of(kvm);
+	u64 ram = guest_ram_size(&kvm->mem);
+	int err;
+
+	if (kvm->cfg->boot != BOOT_AUTO) {
+		log_error("--boot: the e500 machine takes auto alone");
+		return -EINVAL;
+	}
+	err = load_kernel(kvm, img);
+	if (err)
+		return err;
+	err = boot_load_initrd(kvm, m->kernel_end + E500_FDT_MAX, min_u64(ram, LOW_MEMORY), &m->initrd,
+			       &m->initrd_size);
+	return err ? err
+		   : e500_fdt_write(kvm, m->kernel_end, min_u64(m->initrd ? m->initrd : ram, FIRST_MAPPED));
+}

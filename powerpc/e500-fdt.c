@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The e500 machine's device tree (ePAPR 1.1; Devicetree Specification 0.4; Linux's
+ * Documentation/devicetree/bindings/powerpc/fsl): CPUs, memory, the hypervisor and the bus are described
+ * here, the irqchip and each device by itself.
+ *
+ * Simple devices are children of one bus, for Linux makes devices of such a bus's children only. Its ranges
+ * are one to one, so that a device's reg is its address; the first of them is CCSR, as Linux expects.
+ *
+ * Main thread, in the `boot` step; vCPUs, devices and irqchip are all there.
+ */
+#include "e500-layout.h"
+#include "e500.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <lkvm/boot.h>
+#include <lkvm/hw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define CMDLINE_MAX	2047 /* COMMAND_LINE_SIZE of powerpc, without its NUL */
+#define RNG_SEED_BYTES	64
+#define CACHE_LINE	32u
+#define CACHE_BYTES	0x8000u
+#define TIMEBASE_HZ	400000000ull /* of a host that does not say */
+#define CLOCK_HZ	400000000ull
+#define VIRTIO_BUS_SIZE (E500_VIRTIO_MMIO_MAX * VIRTIO_MMIO_STEP)
+
+static int describe_chosen(struct kvm *kvm, struct fdt *fdt)
+{
+	const struct ppc_machine *m = ppc_of(kvm);
+	u8 seed[RNG_SEED_BYTES];
+	char path[64];
+	char *cmdline;
+	int err = boot_cmdline(kvm, CMDLINE_MAX, &cmdline);
+
+	if (err)
+		return err;
+	dt_begin(fdt, "chosen");
+	dt_str(fdt, "bootargs", cmdline ? cmdline : "");
+	free(cmdline);
+	snprintf(path, sizeof(path), "/soc@%llx/serial@%llx", E500_CCSR, E500_UART(0));
+	dt_str(fdt, "stdout-path", path);
+	if (m->initrd_size) {
+		dt_u64(fdt, "linux,initrd-start", m->initrd);
+		dt_u64(fdt, "linux,initrd-end", m->initrd + m->initrd_size);
+	}
+	if (getrandom(seed, sizeof(seed), 0) == sizeof(seed))
+		dt_bytes(fdt, "rng-seed", seed, sizeof(seed));
+	dt_end(fdt);
+	return 0;
+}
+
+static void describe_memory(const struct kvm *kvm, struct fdt *fdt)
+{
+	const u64 ram[1][2] = {{E500_RAM, guest_ram_size(&kvm->mem)}};
+
+	dt_begin(fdt, "memory@%llx", E500_RAM);
+	dt_str(fdt, "device_type", "memory");
+	dt_reg(fdt, ram, 1);
+	dt_end(fdt);
+}
+
+/* A number behind "key  : " in /proc/cpuinfo; what follows it, a fraction or a unit, is left out. */
+static u64 cpuinfo_number(const char *key, u64 otherwise)
+{
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	size_t len = strlen(key);
+	char line[256];
+	u64 v = 0;
+
+	while (f && !v && fgets(line, sizeof(line), f)) {
+		size_t gap = strncmp(line, key, len) ? 0 : strspn(line + len, " \t");
+
+		if (gap && line[len + gap] == ':')
+			v = strtoull(line + len + gap + 1, NULL, 10);
+	}
+	if (f)
+		fclose(f);
+	return v ? v : otherwise;
+}
+
+static void describe_cpus(const struct kvm *kvm, struct fdt *fdt)
+{
+	/* The guest's time base is the host's own. */
+	u32 timebase = (u32)cpuinfo_number("timebase", TIMEBASE_HZ);
+	u64 mhz = cpuinfo_number("clock", CLOCK_HZ / 1000000);
+
+	dt_begin(fdt, "cpus");
+	dt_u32(fdt, "#address-cells", 1);
+	dt_u32(fdt, "#size-cells", 0);
+	for (u32 i = 0; i < kvm->nr_vcpus; i++) {
+		dt_begin(fdt, "cpu@%" PRIx32, kvm->vcpu[i].id);
+		dt_str(fdt, "device_type", "cpu");
+		dt_u32(fdt, "reg", kvm->vcpu[i].id);
+		dt_str(fdt, "status", i ? "disabled" : "okay");
+		if (i) {
+			dt_str(fdt, "enable-method", "spin-table");
+			dt_u64(fdt, "cpu-release-addr", E500_SPIN + (u64)i * E500_SPIN_ENTRY);
+		}
+		dt_u32(fdt, "timebase-frequency", timebase);
+		dt_u32(fdt, "clock-frequency", (u32)(mhz * 1000000));
+		dt_u32(fdt, "bus-frequency", 0);
+		dt_u32(fdt, "d-cache-line-size", CACHE_LINE);
+		dt_u32(fdt, "i-cache-line-size", CACHE_LINE);
+		dt_u32(fdt, "d-cache-size", CACHE_BYTES);
+		dt_u32(fdt, "i-cache-size", CACHE_BYTES);
+		dt_end(fdt);
+	}
+	dt_end(fdt);
+}
+
+/* How the guest calls KVM (Documentation/virt/kvm/ppc-pv.rst). */
+static int describe_hypervisor(struct kvm *kvm, struct fdt *fdt)
+{
+	static const char *const compatible[] = {"linux,kvm", "epapr,hypervisor-0.2"};
+	struct kvm_ppc_pvinfo info;
+	int err;
+
+	if (!kvm_cap(kvm, KVM_CAP_PPC_GET_PVINFO))
+		return 0;
+	memset(&info, 0, sizeof(info));
+	err = kvm_ioctl(kvm->vm_fd, KVM_PPC_GET_PVINFO, &info);
+	if (err < 0) {
+		log_error("KVM_PPC_GET_PVINFO: %s", strerror(-err));
+		return err;
+	}
+	dt_begin(fdt, "hypervisor");
+	dt_strs(fdt, "compatible", compatible, ARRAY_SIZE(compatible));
+	/* Big-endian instructions, as the kernel gives them. */
+	dt_bytes(fdt, "hcall-instructions", info.hcall, sizeof(info.hcall));
+	if (info.flags & KVM_PPC_PVINFO_FLAGS_EV_IDLE)
+		dt_empty(fdt, "has-idle");
+	dt_end(fdt);
+	return 0;
+}
+
+static void cells64(u32 **cell, u64 v)
+{
+	*(*cell)++ = (u32)(v >> 32);
+	*(*cell)++ = (u32)v;
+}
+
+static void describe_windows(struct fdt *fdt)
+{
+	static const u64 window[E500_SOC_WINDOWS][2] = {{E500_CCSR, E500_BOARD_END - E500_CCSR},
+							{E500_VIRTIO_MMIO, VIRTIO_BUS_SIZE}};
+	u32 cells[E500_SOC_WINDOWS * 6], *cell = cells;
+
+	for (u32 i = 0; i < E500_SOC_WINDOWS; i++) {
+		cells64(&cell, window[i][0]);
+		cells64(&cell, window[i][0]);
+		cells64(&cell, window[i][1]);
+	}
+	dt_cells(fdt, "ranges", cells, ARRAY_SIZE(cells));
+}
+
+static int describe_soc(struct kvm *kvm, struct fdt *fdt)
+{
+	static const char *const compatible[] = {"fsl,mpc8544-immr", "simple-bus"};
+	struct device *dev;
+	int err;
+
+	dt_begin(fdt, "soc@%llx", E500_CCSR);
+	dt_str(fdt, "device_type", "soc");
+	dt_strs(fdt, "compatible", compatible, ARRAY_SIZE(compatible));
+	dt_u32(fdt, "#address-cells", 2);
+	dt_u32(fdt, "#size-cells", 2);
+	describe_windows(fdt);
+	err = kvm->irqchip.ops->describe(&kvm->irqchip, fdt);
+	list_for_each (dev, &kvm->devices, link)
+		if (dev->ops->describe && !err)
+			err = dev->ops->describe(dev, fdt);
+	dt_end(fdt);
+	return err;
+}
+
+static int describe(struct kvm *kvm, struct fdt *fdt)
+{
+	int err;
+
+	/* Linux has one machine for boards whose devices the tree alone says. */
+	dt_str(fdt, "compatible", "fsl,qemu-e500");
+	dt_str(fdt, "model", "lkvm e500");
+	dt_u32(fdt, "#address-cells", 2);
+	dt_u32(fdt, "#size-cells", 2);
+	dt_u32(fdt, "interrupt-parent", DT_IRQCHIP);
+	err = describe_chosen(kvm, fdt);
+	if (err)
+		return err;
+	describe_memory(kvm, fdt);
+	describe_cpus(kvm, fdt);
+	err = describe_hypervisor(kvm, fdt);
+	return err ? err : describe_soc(kvm, fdt);
+}
+
+static int place(struct kvm *kvm, const struct fdt *fdt, gpa_t low, gpa_t high)
+{
+	struct ppc_machine *m = ppc_of(kvm);
+
+	m->dtb_size = dt_size(fdt);
+	m->dtb = align_up(low, KiB(64));
+	if (!range_inside(m->dtb, m->dtb_size, low, high - low) || high <= low) {
+		log_error("a device tree of %" PRIu64 " KiB does not fit behind the kernel, below 0x%" PRIx64
+			  "; give the guest more memory (-m) or a smaller kernel",
+			  (m->dtb_size + 1023) >> 10, high);
+		return -ENOSPC;
+	}
+	return guest_write(&kvm->mem, m->dtb, fdt->blob, m->dtb_size);
+}
+
+int e500_fdt_write(struct kvm *kvm, gpa_t low, gpa_t high)
+{
+	struct fdt fdt;
+	int err, end;
+
+	dt_init(&fdt, kvm, E500_FDT_MAX);
+	err = describe(kvm, &fdt);
+	end = dt_finish(&fdt);
+	/* What a describer of nodes returns is the tree's own failure; others have said theirs. */
+	if (end && (!err || err == end)) {
+		err = end;
+		if (err == -E2BIG)
+			log_error(
+				"the device tree is larger than %llu KiB; give the guest fewer vCPUs or devices",
+				(unsigned long long)(E500_FDT_MAX >> 10));
+		else
+			log_error("device tree: %s", strerror(-err));
+	}
+	if (!err && kvm->cfg->dump_dtb)
+		err = dt_dump(&fdt, kvm->cfg->dump_dtb);
+	if (!err)
+		err = place(kvm, &fdt, low, high);
+	dt_free(&fdt);
+	return err;
+}

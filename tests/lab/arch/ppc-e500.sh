@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=sh disable=SC2034
+#
+# The lab's row for 32-bit PowerPC, an e500v2: data only, read by tests/lab/run and, in part, by L1. For what
+# each name means see README.md beside run.
+
+ARCH=ppc-e500
+# A kernel and a busybox that are built here, for Debian has none; the kernel has no modules.
+PARTS=ppc-e500
+LSPCI_PARTS=''
+USERNET_PARTS=''
+HOST_LIST=lab-ppc-e500
+LKVM_PATH=build/lab-ppc/lkvm-static
+PAYLOADS=tests/guest
+LKVM_MAKE='make ARCH=powerpc CROSS_COMPILE=powerpc-linux-gnu- DEVROOT=<parts of ppc>/dev O=build/lab-ppc'
+LKVM_MAKE="$LKVM_MAKE lkvm-static"
+
+# KVM needs no hypervisor mode of an e500v2: the guest's kernel runs in user mode, and each instruction that
+# it may not do there is an exit.
+QEMU='qemu-system-ppc -M ppce500 -cpu e500v2_v30 -m 768 -nodefaults'
+# As elsewhere: one CPU is what TCG does right.
+L1_CPUS=1
+
+L1_KERNEL=kernel/vmlinux
+L1_CONSOLE=ttyS0
+L1_REPORT_QEMU='-serial chardev:report'
+L1_REPORT=ttyS1
+L1_MODULES=''
+KVM_STATS='sum_exits mmio_exits signal_exits ext_intr_exits dec_exits halt_wakeup'
+
+GUEST_FILES='
+vmlinuz		kernel/vmlinux
+vmlinux.gz	kernel/vmlinux	gzip
+'
+GUEST_MODULES=''
+GENERIC_MODULES=''
+GUEST32=''
+BUTTON_KERNEL=''
+GUEST_TIMER='^LAB-IRQ LOC:'
+IRQCHIPS='mpic-4.2 mpic-2.0' NO_IRQCHIPS='xics xive'
+PC_REGISTER=pc
+HYPERVISOR_SAYS='KVM: Live patching for a fast VM worked'
+CLOCKS=timebase
+QUIET_EXITS=2000
+VERBOSE_EXITS=25000
+COMPLAINTS='(MPIC|mpic|OF|PCI|serial|virtio|epapr|KVM).*(rror|[Ff]ail|nvalid)'
+CPU_SAYS=''
+CPU_FEATURES='' SVE_MAX=''
