@@ -335,6 +335,17 @@ void state_bytes(struct state *s, const char *name, void *data, size_t len)
 	}
 }
 
+void state_must_match(struct state *s, const char *name, u64 now)
+{
+	u64 v = now;
+
+	if (state_printing(s))
+		return;
+	state_u64(s, name, &v);
+	if (!s->err && v != now)
+		state_fail(s, -EINVAL, name, "saved with 0x%" PRIx64 ", this VM has 0x%" PRIx64, v, now);
+}
+
 void state_note(struct state *s, const char *name, const char *fmt, ...)
 {
 	char text[256];

@@ -14,54 +14,28 @@
 #include <lkvm/boot.h>
 #include <lkvm/config.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 /* The most that a command line may have: COMMAND_LINE_SIZE of arm64 is 2048, with its NUL. */
 #define CMDLINE_MAX    2047
 #define CMDLINE_MAX_32 1023
-#define RNG_SEED_BYTES 64
 
 static int describe_chosen(struct kvm *kvm, struct fdt *fdt)
 {
 	const struct arm_machine *m = arm_of(kvm);
-	struct {
-		u64 kaslr;
-		u8 rng[RNG_SEED_BYTES];
-	} seed;
 	char path[32];
-	char *cmdline;
-	int err = boot_cmdline(kvm, kvm->cfg->aarch32 ? CMDLINE_MAX_32 : CMDLINE_MAX, &cmdline);
+	const struct dt_chosen chosen = {.cmdline_max = kvm->cfg->aarch32 ? CMDLINE_MAX_32 : CMDLINE_MAX,
+					 .stdout_path = path,
+					 .initrd = m->initrd,
+					 .initrd_size = m->initrd_size,
+					 .kaslr = true};
+	int err;
 
-	if (err)
-		return err;
-	dt_begin(fdt, "chosen");
-	dt_str(fdt, "bootargs", cmdline ? cmdline : "");
-	free(cmdline);
 	snprintf(path, sizeof(path), "/serial@%llx", ARM_UART(0));
-	dt_str(fdt, "stdout-path", path);
-	if (m->initrd_size) {
-		dt_u64(fdt, "linux,initrd-start", m->initrd);
-		dt_u64(fdt, "linux,initrd-end", m->initrd + m->initrd_size);
-	}
-	/* Linux erases both as soon as it has read them. Without entropy the guest does as it can. */
-	if (getrandom(&seed, sizeof(seed), 0) == sizeof(seed)) {
-		dt_u64(fdt, "kaslr-seed", seed.kaslr);
-		dt_bytes(fdt, "rng-seed", seed.rng, sizeof(seed.rng));
-	}
-	dt_end(fdt);
-	return 0;
-}
-
-static void describe_memory(const struct kvm *kvm, struct fdt *fdt)
-{
-	const u64 ram[1][2] = {{ARM_RAM, guest_ram_size(&kvm->mem)}};
-
-	dt_begin(fdt, "memory@%llx", ARM_RAM);
-	dt_str(fdt, "device_type", "memory");
-	dt_reg(fdt, ram, 1);
-	dt_end(fdt);
+	err = dt_chosen(fdt, kvm, &chosen);
+	if (!err)
+		dt_end(fdt);
+	return err;
 }
 
 static int describe_cpus(struct kvm *kvm, struct fdt *fdt)
@@ -144,17 +118,6 @@ static void describe_clock(struct fdt *fdt)
 	dt_end(fdt);
 }
 
-static int describe_devices(struct kvm *kvm, struct fdt *fdt)
-{
-	struct device *dev;
-	int err = 0;
-
-	list_for_each (dev, &kvm->devices, link)
-		if (dev->ops->describe && !err)
-			err = dev->ops->describe(dev, fdt);
-	return err;
-}
-
 static int describe(struct kvm *kvm, struct fdt *fdt)
 {
 	int err;
@@ -167,7 +130,7 @@ static int describe(struct kvm *kvm, struct fdt *fdt)
 	err = describe_chosen(kvm, fdt);
 	if (err)
 		return err;
-	describe_memory(kvm, fdt);
+	dt_memory(fdt, kvm, ARM_RAM);
 	err = describe_cpus(kvm, fdt);
 	if (err)
 		return err;
@@ -176,7 +139,7 @@ static int describe(struct kvm *kvm, struct fdt *fdt)
 	describe_pmu(kvm, fdt);
 	describe_clock(fdt);
 	err = kvm->irqchip.ops->describe(&kvm->irqchip, fdt);
-	return err ? err : describe_devices(kvm, fdt);
+	return err ? err : dt_devices(fdt, kvm);
 }
 
 /*
@@ -207,24 +170,10 @@ static int place(struct kvm *kvm, const struct fdt *fdt, gpa_t low, gpa_t high)
 int arm_fdt_write(struct kvm *kvm, gpa_t low, gpa_t high)
 {
 	struct fdt fdt;
-	int err, end;
+	int err;
 
 	dt_init(&fdt, kvm, ARM_FDT_MAX);
-	err = describe(kvm, &fdt);
-	end = dt_finish(&fdt);
-	/* What a describer of nodes returns is the tree's own failure; others have said theirs. */
-	if (end && (!err || err == end)) {
-		err = end;
-		if (err == -E2BIG)
-			log_error(
-				"the device tree is larger than %llu MiB, the most that a kernel takes; give "
-				"the guest fewer vCPUs or devices",
-				(unsigned long long)(ARM_FDT_MAX >> 20));
-		else
-			log_error("device tree: %s", strerror(-err));
-	}
-	if (!err && kvm->cfg->dump_dtb)
-		err = dt_dump(&fdt, kvm->cfg->dump_dtb);
+	err = dt_complete(&fdt, describe(kvm, &fdt));
 	if (!err)
 		err = place(kvm, &fdt, low, high);
 	dt_free(&fdt);

@@ -69,18 +69,6 @@ void gic_reg64(struct state *s, int fd, u32 group, u64 attr, const char *name)
 		state_fail(s, err, name, "%s", kvm_attr_errstr(err));
 }
 
-void gic_must_match(struct state *s, const char *name, u64 now)
-{
-	u64 v = now;
-
-	if (state_printing(s))
-		return;
-	state_u64(s, name, &v);
-	if (!s->err && v != now)
-		state_fail(s, -EINVAL, name, "saved with 0x%llx, this VM has 0x%llx", (unsigned long long)v,
-			   (unsigned long long)now);
-}
-
 void gic_command(struct state *s, int fd, u64 command, const char *name)
 {
 	int err = s->err ? 0 : kvm_attr_set(fd, KVM_DEV_ARM_VGIC_GRP_CTRL, command, NULL);

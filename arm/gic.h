@@ -80,8 +80,6 @@ void gic_reg32(struct state *s, int fd, u32 group, u64 attr, const char *name);
  */
 void gic_reg32_change(struct state *s, int fd, u32 group, u64 attr, const char *name);
 void gic_reg64(struct state *s, int fd, u32 group, u64 attr, const char *name);
-/* Refuses what was saved of another count: a value that is saved and must be the same when restored. */
-void gic_must_match(struct state *s, const char *name, u64 now);
 /* A command attribute (SAVE_TABLES ...), its failure noted in s. */
 void gic_command(struct state *s, int fd, u64 command, const char *name);
 

@@ -207,9 +207,9 @@ static int gicv2_state(struct irqchip *chip, struct state *s)
 		return s->err;
 	}
 	state_begin(s, "gicv2", 1);
-	gic_must_match(s, "nr_vcpus", kvm->nr_vcpus);
-	gic_must_match(s, "nr_irqs", ARM_NR_IRQS);
-	gic_must_match(s, "v2m", gic_of(chip)->has_v2m);
+	state_must_match(s, "nr_vcpus", kvm->nr_vcpus);
+	state_must_match(s, "nr_irqs", ARM_NR_IRQS);
+	state_must_match(s, "v2m", gic_of(chip)->has_v2m);
 	gic_reg32(s, fd, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, GICD_IIDR, "iidr");
 	state_end(s);
 	state_begin(s, "distributor", 1);

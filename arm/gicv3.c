@@ -281,7 +281,7 @@ static void walk_vcpu(struct state *s, int fd, const struct vcpu *vcpu)
 	frame.attr = cpu | GICR_SGI_FRAME;
 	snprintf(name, sizeof(name), "redistributor%u", vcpu->index);
 	state_begin(s, name, 1);
-	gic_must_match(s, "affinity", affinity);
+	state_must_match(s, "affinity", affinity);
 	gic_reg32(s, fd, group, cpu | GICR_STATUSR, "statusr");
 	gic_reg32(s, fd, group, cpu | GICR_WAKER, "waker");
 	/* Before the bit of GICR_CTLR that has the kernel look at the tables. */
@@ -303,9 +303,9 @@ static int gicv3_state(struct irqchip *chip, struct state *s)
 	if (s->mode == STATE_SAVE)
 		gic_command(s, fd, KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES, "SAVE_PENDING_TABLES");
 	state_begin(s, "gicv3", 1);
-	gic_must_match(s, "nr_vcpus", kvm->nr_vcpus);
-	gic_must_match(s, "nr_irqs", ARM_NR_IRQS);
-	gic_must_match(s, "its", gic_of(chip)->its_fd >= 0);
+	state_must_match(s, "nr_vcpus", kvm->nr_vcpus);
+	state_must_match(s, "nr_irqs", ARM_NR_IRQS);
+	state_must_match(s, "its", gic_of(chip)->its_fd >= 0);
 	gic_reg32(s, fd, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, GICD_IIDR, "iidr");
 	state_end(s);
 	state_begin(s, "distributor", 1);

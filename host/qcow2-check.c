@@ -122,8 +122,7 @@ static int count_snapshots(struct walk *w)
 		err = blk_file_read(q->file, at, raw, sizeof(raw));
 		if (!err)
 			err = count_snapshot(w, get_be64(raw) & QCOW2_OFFSET_MASK, get_be32(raw + 8));
-		len = sizeof(raw) + (u64)get_be32(raw + 36) + (raw[12] << 8 | raw[13]) +
-		      (raw[14] << 8 | raw[15]);
+		len = sizeof(raw) + (u64)get_be32(raw + 36) + get_be16(raw + 12) + (raw[14] << 8 | raw[15]);
 		at += align_up(len, 8);
 	}
 	return err ? err : count(w, q->snapshots_offset, at - q->snapshots_offset, "the snapshot table");

@@ -148,7 +148,7 @@ int e500_boot(struct kvm *kvm, struct boot_image *img)
 	err = load_kernel(kvm, img);
 	if (err)
 		return err;
-	err = boot_load_initrd(kvm, m->kernel_end + E500_FDT_MAX, min_u64(ram, LOW_MEMORY), &m->initrd,
+	err = boot_load_initrd(kvm, m->kernel_end + PPC_FDT_MAX, min_u64(ram, LOW_MEMORY), &m->initrd,
 			       &m->initrd_size);
 	return err ? err
 		   : e500_fdt_write(kvm, m->kernel_end, min_u64(m->initrd ? m->initrd : ram, FIRST_MAPPED));

@@ -11,17 +11,12 @@
  */
 #include "e500-layout.h"
 #include "e500.h"
-#include <errno.h>
 #include <inttypes.h>
-#include <lkvm/boot.h>
 #include <lkvm/hw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
-#define CMDLINE_MAX	2047 /* COMMAND_LINE_SIZE of powerpc, without its NUL */
-#define RNG_SEED_BYTES	64
 #define CACHE_LINE	32u
 #define CACHE_BYTES	0x8000u
 #define TIMEBASE_HZ	400000000ull /* of a host that does not say */
@@ -30,37 +25,14 @@
 
 static int describe_chosen(struct kvm *kvm, struct fdt *fdt)
 {
-	const struct ppc_machine *m = ppc_of(kvm);
-	u8 seed[RNG_SEED_BYTES];
 	char path[64];
-	char *cmdline;
-	int err = boot_cmdline(kvm, CMDLINE_MAX, &cmdline);
+	int err;
 
-	if (err)
-		return err;
-	dt_begin(fdt, "chosen");
-	dt_str(fdt, "bootargs", cmdline ? cmdline : "");
-	free(cmdline);
 	snprintf(path, sizeof(path), "/soc@%llx/serial@%llx", E500_CCSR, E500_UART(0));
-	dt_str(fdt, "stdout-path", path);
-	if (m->initrd_size) {
-		dt_u64(fdt, "linux,initrd-start", m->initrd);
-		dt_u64(fdt, "linux,initrd-end", m->initrd + m->initrd_size);
-	}
-	if (getrandom(seed, sizeof(seed), 0) == sizeof(seed))
-		dt_bytes(fdt, "rng-seed", seed, sizeof(seed));
-	dt_end(fdt);
-	return 0;
-}
-
-static void describe_memory(const struct kvm *kvm, struct fdt *fdt)
-{
-	const u64 ram[1][2] = {{E500_RAM, guest_ram_size(&kvm->mem)}};
-
-	dt_begin(fdt, "memory@%llx", E500_RAM);
-	dt_str(fdt, "device_type", "memory");
-	dt_reg(fdt, ram, 1);
-	dt_end(fdt);
+	err = ppc_dt_chosen(kvm, fdt, path);
+	if (!err)
+		dt_end(fdt);
+	return err;
 }
 
 /* A number behind "key  : " in /proc/cpuinfo; what follows it, a fraction or a unit, is left out. */
@@ -160,7 +132,6 @@ static void describe_windows(struct fdt *fdt)
 static int describe_soc(struct kvm *kvm, struct fdt *fdt)
 {
 	static const char *const compatible[] = {"fsl,mpc8544-immr", "simple-bus"};
-	struct device *dev;
 	int err;
 
 	dt_begin(fdt, "soc@%llx", E500_CCSR);
@@ -170,9 +141,8 @@ static int describe_soc(struct kvm *kvm, struct fdt *fdt)
 	dt_u32(fdt, "#size-cells", 2);
 	describe_windows(fdt);
 	err = kvm->irqchip.ops->describe(&kvm->irqchip, fdt);
-	list_for_each (dev, &kvm->devices, link)
-		if (dev->ops->describe && !err)
-			err = dev->ops->describe(dev, fdt);
+	if (!err)
+		err = dt_devices(fdt, kvm);
 	dt_end(fdt);
 	return err;
 }
@@ -190,49 +160,13 @@ static int describe(struct kvm *kvm, struct fdt *fdt)
 	err = describe_chosen(kvm, fdt);
 	if (err)
 		return err;
-	describe_memory(kvm, fdt);
+	dt_memory(fdt, kvm, E500_RAM);
 	describe_cpus(kvm, fdt);
 	err = describe_hypervisor(kvm, fdt);
 	return err ? err : describe_soc(kvm, fdt);
 }
 
-static int place(struct kvm *kvm, const struct fdt *fdt, gpa_t low, gpa_t high)
-{
-	struct ppc_machine *m = ppc_of(kvm);
-
-	m->dtb_size = dt_size(fdt);
-	m->dtb = align_up(low, KiB(64));
-	if (!range_inside(m->dtb, m->dtb_size, low, high - low) || high <= low) {
-		log_error("a device tree of %" PRIu64 " KiB does not fit behind the kernel, below 0x%" PRIx64
-			  "; give the guest more memory (-m) or a smaller kernel",
-			  (m->dtb_size + 1023) >> 10, high);
-		return -ENOSPC;
-	}
-	return guest_write(&kvm->mem, m->dtb, fdt->blob, m->dtb_size);
-}
-
 int e500_fdt_write(struct kvm *kvm, gpa_t low, gpa_t high)
 {
-	struct fdt fdt;
-	int err, end;
-
-	dt_init(&fdt, kvm, E500_FDT_MAX);
-	err = describe(kvm, &fdt);
-	end = dt_finish(&fdt);
-	/* What a describer of nodes returns is the tree's own failure; others have said theirs. */
-	if (end && (!err || err == end)) {
-		err = end;
-		if (err == -E2BIG)
-			log_error(
-				"the device tree is larger than %llu KiB; give the guest fewer vCPUs or devices",
-				(unsigned long long)(E500_FDT_MAX >> 10));
-		else
-			log_error("device tree: %s", strerror(-err));
-	}
-	if (!err && kvm->cfg->dump_dtb)
-		err = dt_dump(&fdt, kvm->cfg->dump_dtb);
-	if (!err)
-		err = place(kvm, &fdt, low, high);
-	dt_free(&fdt);
-	return err;
+	return ppc_fdt_write(kvm, low, high, describe);
 }

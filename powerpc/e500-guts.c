@@ -8,6 +8,7 @@
  */
 #include "e500-layout.h"
 #include "e500.h"
+#include <lkvm/endian.h>
 #include <lkvm/hw.h>
 
 enum {
@@ -20,10 +21,10 @@ enum {
 
 static void guts_io(struct device *dev, struct io *io, void *arg)
 {
-	u64 v = io_value_be(io);
+	u64 v = get_be(io->data, io->len);
 
 	if (!io->write)
-		io_reply_be(io, 0);
+		put_be(io->data, io->len, 0);
 	else if (io->offset == GUTS_RSTCR && v & RSTCR_HRESET_REQ)
 		kvm_end(dev->kvm, VM_RESET, 0);
 	else if (io->offset == GUTS_POWER && v & POWER_OFF)

@@ -9,6 +9,7 @@
  */
 #include "e500-layout.h"
 #include "e500.h"
+#include <lkvm/endian.h>
 #include <lkvm/hw.h>
 #include <string.h>
 
@@ -30,24 +31,15 @@ static struct spin_table *to_spin(struct device *dev)
 	return container_of(dev, struct spin_table, dev);
 }
 
-static u64 field64(const u8 *p)
-{
-	u64 v = 0;
-
-	for (u32 i = 0; i < 8; i++)
-		v = v << 8 | p[i];
-	return v;
-}
-
 static void look(struct spin_table *t, u32 cpu)
 {
 	const u8 *entry = &t->byte[cpu * E500_SPIN_ENTRY];
-	u64 addr = field64(entry + SPIN_ADDR);
+	u64 addr = get_be64(entry + SPIN_ADDR);
 
 	if (addr & 1 || t->released >> cpu & 1 || cpu >= t->dev.kvm->nr_vcpus)
 		return;
 	t->released |= 1u << cpu;
-	e500_vcpu_release(&t->dev.kvm->vcpu[cpu], addr, field64(entry + SPIN_R3));
+	e500_vcpu_release(&t->dev.kvm->vcpu[cpu], addr, get_be64(entry + SPIN_R3));
 }
 
 static void spin_io(struct device *dev, struct io *io, void *arg)

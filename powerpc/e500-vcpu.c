@@ -185,36 +185,6 @@ int e500_vcpu_exit(struct vcpu *vcpu)
 		(regs)->name = v_;                                                                           \
 	} while (0)
 
-static void walk_regs(struct state *s, struct kvm_regs *r)
-{
-	char name[8];
-
-	for (u32 i = 0; i < 32; i++) {
-		u64 v = r->gpr[i];
-
-		snprintf(name, sizeof(name), "r%u", i);
-		state_u64(s, name, &v);
-		r->gpr[i] = v;
-	}
-	FIELD64(s, r, pc);
-	FIELD64(s, r, msr);
-	FIELD64(s, r, cr);
-	FIELD64(s, r, lr);
-	FIELD64(s, r, ctr);
-	FIELD64(s, r, xer);
-	FIELD64(s, r, srr0);
-	FIELD64(s, r, srr1);
-	FIELD64(s, r, pid);
-	FIELD64(s, r, sprg0);
-	FIELD64(s, r, sprg1);
-	FIELD64(s, r, sprg2);
-	FIELD64(s, r, sprg3);
-	FIELD64(s, r, sprg4);
-	FIELD64(s, r, sprg5);
-	FIELD64(s, r, sprg6);
-	FIELD64(s, r, sprg7);
-}
-
 #define FIELD32(s, regs, name)                                                                               \
 	do {                                                                                                 \
 		u32 v_ = (regs)->name;                                                                       \
@@ -305,7 +275,7 @@ int e500_vcpu_state(struct vcpu *vcpu, struct state *s)
 	if (err < 0)
 		state_fail(s, err, "registers", "%s", strerror(-err));
 	state_begin(s, "registers", 1);
-	walk_regs(s, &regs);
+	ppc_regs_state(s, &regs);
 	walk_sregs(s, &sregs);
 	state_end(s);
 	state_begin(s, "tlb", 1);

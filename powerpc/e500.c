@@ -122,12 +122,8 @@ static int e500_mem_layout(struct kvm *kvm)
 
 static void e500_describe(const struct kvm *kvm, struct buf *out)
 {
-	const struct ppc_machine *m = ppc_of(kvm);
-
-	buf_printf(out, "entry   0x%" PRIx64 "\n", m->entry);
-	buf_printf(out, "dtb     0x%" PRIx64 ", %" PRIu64 " bytes\n", m->dtb, m->dtb_size);
-	if (m->initrd_size)
-		buf_printf(out, "initrd  0x%" PRIx64 ", %" PRIu64 " bytes\n", m->initrd, m->initrd_size);
+	buf_printf(out, "entry   0x%" PRIx64 "\n", ppc_of(kvm)->entry);
+	ppc_describe(kvm, out);
 }
 
 const struct machine_ops ppc_e500 = {

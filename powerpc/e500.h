@@ -44,27 +44,10 @@ void e500_vcpu_release(struct vcpu *vcpu, u64 entry, u64 r3);
 int e500_boot(struct kvm *kvm, struct boot_image *img);
 /* Writes the device tree into guest RAM between low and high, and to --dump-dtb. Sets dtb, dtb_size. */
 int __must_check e500_fdt_write(struct kvm *kvm, gpa_t low, gpa_t high);
-#define E500_FDT_MAX MiB(1)
 
 /* Devices of this board alone. */
 extern const struct device_ops e500_guts_ops; /* mmio (4 KiB): reset and power-off */
 extern const struct device_ops e500_spin_ops; /* mmio (4 KiB): where secondary vCPUs are let go */
-
-/* A register that is big-endian, as all of CCSR are. */
-static inline u64 io_value_be(const struct io *io)
-{
-	u64 v = 0;
-
-	for (u32 i = 0; i < io->len; i++)
-		v = v << 8 | io->data[i];
-	return v;
-}
-
-static inline void io_reply_be(struct io *io, u64 v)
-{
-	for (u32 i = io->len; i-- > 0; v >>= 8)
-		io->data[i] = (u8)v;
-}
 
 /* mpic.c */
 extern const struct irqchip_ops ppc_mpic_20, ppc_mpic_42;

@@ -13,6 +13,7 @@
 #include "xive.h"
 #include <errno.h>
 #include <inttypes.h>
+#include <lkvm/endian.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -162,20 +163,17 @@ static long h_random(u64 *ret)
 /* Loads and stores without translation, of what is no memory: bytes as a big-endian number. */
 static long h_logical_ci(struct vcpu *vcpu, const u64 *arg, u64 *ret, bool store)
 {
-	u64 size = arg[0], addr = arg[1], v = store ? arg[2] : 0;
+	u64 size = arg[0], addr = arg[1];
 	u8 data[8];
 
 	if (size != 1 && size != 2 && size != 4 && size != 8)
 		return H_PARAMETER;
 	memset(data, 0xff, sizeof(data));
-	for (u64 i = size; store && i-- > 0; v >>= 8)
-		data[i] = (u8)v;
-	bus_access(vcpu->kvm, vcpu, BUS_MMIO, addr, data, (u32)size, store);
 	if (store)
-		return H_SUCCESS;
-	for (u64 i = 0; i < size; i++)
-		v = v << 8 | data[i];
-	ret[0] = v;
+		put_be(data, (u32)size, arg[2]);
+	bus_access(vcpu->kvm, vcpu, BUS_MMIO, addr, data, (u32)size, store);
+	if (!store)
+		ret[0] = get_be(data, (u32)size);
 	return H_SUCCESS;
 }
 

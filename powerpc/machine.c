@@ -4,6 +4,7 @@
  * share one table of options, for `run` knows the options of all.
  */
 #include "powerpc.h"
+#include <inttypes.h>
 #include <lkvm/config.h>
 
 const struct cli_option ppc_options[] = {
@@ -25,5 +26,14 @@ const struct cli_option ppc_options[] = {
 	 .help = "write the device tree into FILE"},
 	{.kind = OPT_END},
 };
+
+void ppc_describe(const struct kvm *kvm, struct buf *out)
+{
+	const struct ppc_machine *m = ppc_of(kvm);
+
+	buf_printf(out, "dtb     0x%" PRIx64 ", %" PRIu64 " bytes\n", m->dtb, m->dtb_size);
+	if (m->initrd_size)
+		buf_printf(out, "initrd  0x%" PRIx64 ", %" PRIu64 " bytes\n", m->initrd, m->initrd_size);
+}
 
 const struct machine_ops *const machines[] = {&ppc_pseries, &ppc_e500, NULL};

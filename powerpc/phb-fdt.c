@@ -19,18 +19,6 @@ enum {
 	ADDR_MEM64 = 0x03000000,
 };
 
-static u32 reg32(const struct pci_function *fn, u32 reg)
-{
-	const u8 *p = fn->config + reg;
-
-	return p[0] | (u32)p[1] << 8 | (u32)p[2] << 16 | (u32)p[3] << 24;
-}
-
-static u32 reg16(const struct pci_function *fn, u32 reg)
-{
-	return fn->config[reg] | (u32)fn->config[reg + 1] << 8;
-}
-
 static u32 space_of(const struct pci_bar *b)
 {
 	switch (b->type) {
@@ -51,12 +39,12 @@ static void describe_bars(const struct pci_function *fn, struct fdt *fdt)
 	for (u32 bar = 0; bar < PCI_MAX_BARS; bar++) {
 		const struct pci_bar *b = &fn->bar[bar];
 		u32 at = PCI_BASE_ADDRESS_0 + 4 * bar, *r = &reg[5 * (n + 1)], *p = &placed[5 * n];
-		u64 base = reg32(fn, at) & ~(b->size - 1);
+		u64 base = pci_get32(fn->config, at) & ~(b->size - 1);
 
 		if (!b->type)
 			continue;
 		if (b->type == PCI_BAR_MEM64)
-			base |= (u64)reg32(fn, at + 4) << 32;
+			base |= (u64)pci_get32(fn->config, at + 4) << 32;
 		r[0] = space_of(b) | (u32)fn->devfn << 8 | at;
 		r[1] = r[2] = 0;
 		p[0] = r[0] | ADDR_FIXED;
@@ -88,7 +76,7 @@ static const char *kind_of(u32 class)
 
 static void describe_function(struct pci_bus *bus, const struct pci_function *fn, struct fdt *fdt)
 {
-	u32 class = reg32(fn, PCI_CLASS_REVISION) >> 8, slot = PCI_SLOT(fn->devfn);
+	u32 class = pci_get32(fn->config, PCI_CLASS_REVISION) >> 8, slot = PCI_SLOT(fn->devfn);
 	struct phb_caps caps;
 
 	phb_caps_of(bus, fn->devfn, &caps);
@@ -97,13 +85,13 @@ static void describe_function(struct pci_bus *bus, const struct pci_function *fn
 	else
 		dt_begin(fdt, "%s@%x", kind_of(class), slot);
 	describe_bars(fn, fdt);
-	dt_u32(fdt, "vendor-id", reg16(fn, PCI_VENDOR_ID));
-	dt_u32(fdt, "device-id", reg16(fn, PCI_DEVICE_ID));
+	dt_u32(fdt, "vendor-id", pci_get16(fn->config, PCI_VENDOR_ID));
+	dt_u32(fdt, "device-id", pci_get16(fn->config, PCI_DEVICE_ID));
 	dt_u32(fdt, "revision-id", fn->config[PCI_REVISION_ID]);
 	dt_u32(fdt, "class-code", class);
-	if (reg16(fn, PCI_SUBSYSTEM_VENDOR_ID)) {
-		dt_u32(fdt, "subsystem-vendor-id", reg16(fn, PCI_SUBSYSTEM_VENDOR_ID));
-		dt_u32(fdt, "subsystem-id", reg16(fn, PCI_SUBSYSTEM_ID));
+	if (pci_get16(fn->config, PCI_SUBSYSTEM_VENDOR_ID)) {
+		dt_u32(fdt, "subsystem-vendor-id", pci_get16(fn->config, PCI_SUBSYSTEM_VENDOR_ID));
+		dt_u32(fdt, "subsystem-id", pci_get16(fn->config, PCI_SUBSYSTEM_ID));
 	}
 	if (fn->config[PCI_INTERRUPT_PIN])
 		dt_u32(fdt, "interrupts", fn->config[PCI_INTERRUPT_PIN]);

@@ -53,7 +53,6 @@ static void read_config(struct rtas_call *call, u64 buid, u32 addr, u32 size)
 {
 	struct pci_bus *bus = config_bus(call, buid, addr);
 	u8 data[4] = {0xff, 0xff, 0xff, 0xff};
-	u32 v = 0;
 
 	if (!bus || (size != 1 && size != 2 && size != 4) || addr & (size - 1)) {
 		rtas_status(call, RTAS_PARAMETER);
@@ -61,9 +60,7 @@ static void read_config(struct rtas_call *call, u64 buid, u32 addr, u32 size)
 	}
 	pci_config_read(bus, (u8)(addr >> 8), addr & 0xff, data, size);
 	/* Configuration space is little-endian, a cell a number. */
-	for (u32 i = size; i-- > 0;)
-		v = v << 8 | data[i];
-	call->ret[1] = v;
+	call->ret[1] = (u32)get_le(data, size);
 }
 
 static void write_config(struct rtas_call *call, u64 buid, u32 addr, u32 size, u32 v)
@@ -75,8 +72,7 @@ static void write_config(struct rtas_call *call, u64 buid, u32 addr, u32 size, u
 		rtas_status(call, RTAS_PARAMETER);
 		return;
 	}
-	for (u32 i = 0; i < size; i++)
-		data[i] = (u8)(v >> (8 * i));
+	put_le(data, size, v);
 	pci_config_write(bus, (u8)(addr >> 8), addr & 0xff, data, size);
 }
 
@@ -106,12 +102,9 @@ static void write_pci_config(struct rtas_call *call)
 static u32 config_get(struct pci_bus *bus, u8 devfn, u32 reg, u32 size)
 {
 	u8 data[4] = {0};
-	u32 v = 0;
 
 	pci_config_read(bus, devfn, reg, data, size);
-	for (u32 i = size; i-- > 0;)
-		v = v << 8 | data[i];
-	return v;
+	return (u32)get_le(data, size);
 }
 
 /* One capability's. */

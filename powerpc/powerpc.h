@@ -39,11 +39,24 @@ int __must_check ppc_set_reg(int vcpu_fd, u64 id, const void *value);
 int __must_check ppc_vcpu_enable_cap(struct vcpu *vcpu, u32 cap, u64 arg0, u64 arg1);
 void ppc_vcpu_dump(struct vcpu *vcpu, struct buf *out);
 
-/* vcpu-state.c: the section "registers": those of KVM_GET_REGS, and all others of both machines. */
+/* vcpu-state.c: the fields of KVM_GET_REGS, inside a section of the caller's. */
+void ppc_regs_state(struct state *s, struct kvm_regs *regs);
+/* The section "registers": those of KVM_GET_REGS, and all others of both machines. */
 int ppc_vcpu_state(struct vcpu *vcpu, struct state *s);
+
+/* fdt.c */
+#define PPC_FDT_MAX MiB(1)
+/* "chosen" by what boot() has found so far; to be closed by dt_end(). As dt_chosen(). */
+int __must_check ppc_dt_chosen(struct kvm *kvm, struct fdt *fdt, const char *stdout_path);
+/* Has a machine describe itself, and writes the tree into guest RAM at or above low, below high, and to
+ * --dump-dtb. Sets dtb, dtb_size. */
+int __must_check ppc_fdt_write(struct kvm *kvm, gpa_t low, gpa_t high,
+			       int (*describe)(struct kvm *, struct fdt *));
 
 /* machine.c */
 extern const struct machine_ops ppc_pseries, ppc_e500;
 extern const struct cli_option ppc_options[];
+/* For --dry-run: where boot() put the tree and the initrd. */
+void ppc_describe(const struct kvm *kvm, struct buf *out);
 
 #endif

@@ -96,18 +96,6 @@ void pseries_irq_destroy(struct irqchip *chip)
 	chip->priv = NULL;
 }
 
-void pseries_irq_must_match(struct state *s, const char *name, u64 now)
-{
-	u64 v = now;
-
-	if (state_printing(s))
-		return;
-	state_u64(s, name, &v);
-	if (!s->err && v != now)
-		state_fail(s, -EINVAL, name, "saved with 0x%llx, this VM has 0x%llx", (unsigned long long)v,
-			   (unsigned long long)now);
-}
-
 void pseries_irq_walk_set(struct irqchip *chip, struct state *s, struct line_set *set)
 {
 	struct pseries_irq *irq = pseries_irq_of(chip);

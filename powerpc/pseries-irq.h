@@ -68,9 +68,6 @@ int pseries_irq_msi_route(struct irqchip *chip, const struct msi_msg *msg,
 			  struct kvm_irq_routing_entry *entry);
 u32 pseries_irq_cells(const struct irqchip *chip, u32 line, bool level, u32 *cells);
 void pseries_irq_destroy(struct irqchip *chip);
-/* Refuses what was saved of another count: a value that is saved and must be the same when restored. */
-void pseries_irq_must_match(struct state *s, const char *name, u64 now);
-
 /*
  * Which sources there are: of the board's, those of this VM; of messages', more or fewer. *set is what the
  * state is about. A source cannot be taken away: one too many is masked.

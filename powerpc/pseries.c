@@ -15,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const struct device_ops vterm_ops;
-
 static const struct board_device pseries_board[] = {
 	{.ops = &vterm_ops, .base = PSERIES_VTERM(0), .line = PSERIES_IRQ_VTERM(0), .index = 0},
 	{.ops = &vterm_ops, .base = PSERIES_VTERM(1), .line = PSERIES_IRQ_VTERM(1), .index = 1},
@@ -160,10 +158,7 @@ static void pseries_describe(const struct kvm *kvm, struct buf *out)
 
 	buf_printf(out, "entry   0x%" PRIx64 ", %s MMU\n", p->m.entry, p->radix ? "radix" : "hash");
 	buf_printf(out, "rtas    0x%" PRIx64 "\n", p->rtas);
-	buf_printf(out, "dtb     0x%" PRIx64 ", %" PRIu64 " bytes\n", p->m.dtb, p->m.dtb_size);
-	if (p->m.initrd_size)
-		buf_printf(out, "initrd  0x%" PRIx64 ", %" PRIu64 " bytes\n", p->m.initrd, p->m.initrd_size);
-	buf_printf(out, "cpu     PVR 0x%08" PRIx32 "\n", p->pvr);
+	ppc_describe(kvm, out);
 }
 
 const struct machine_ops ppc_pseries = {

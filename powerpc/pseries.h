@@ -90,6 +90,7 @@ enum {
 	H_P2 = -55,
 	H_P3 = -56,
 	H_P4 = -57,
+	H_P5 = -58,
 	H_UNSUPPORTED = -67,
 };
 
@@ -101,6 +102,7 @@ int __must_check pseries_hcalls_enable(struct kvm *kvm);
 /* H_PUT_TERM_CHAR's and H_GET_TERM_CHAR's work: characters in two words, the first in the topmost byte. */
 long vterm_put(struct kvm *kvm, u64 unit, u64 len, const u64 word[2]);
 long vterm_get(struct kvm *kvm, u64 unit, u64 *len, u64 word[2]);
+extern const struct device_ops vterm_ops;
 /* The node of a terminal, in /vdevice. */
 void vterm_describe(const struct device *dev, struct fdt *fdt);
 

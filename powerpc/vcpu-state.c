@@ -190,39 +190,45 @@ static void walk_table(struct vcpu *vcpu, struct state *s)
 }
 
 /* KVM's structure has them without names for the most part. */
-static void walk_regs(struct vcpu *vcpu, struct state *s)
+void ppc_regs_state(struct state *s, struct kvm_regs *regs)
 {
-	struct kvm_regs regs;
 	struct {
 		const char *name;
 		__u64 *reg;
 	} named[] = {
-		{"pc", &regs.pc},	{"msr", &regs.msr},	{"cr", &regs.cr},
-		{"lr", &regs.lr},	{"ctr", &regs.ctr},	{"xer", &regs.xer},
-		{"srr0", &regs.srr0},	{"srr1", &regs.srr1},	{"pid", &regs.pid},
-		{"sprg0", &regs.sprg0}, {"sprg1", &regs.sprg1}, {"sprg2", &regs.sprg2},
-		{"sprg3", &regs.sprg3}, {"sprg4", &regs.sprg4}, {"sprg5", &regs.sprg5},
-		{"sprg6", &regs.sprg6}, {"sprg7", &regs.sprg7},
+		{"pc", &regs->pc},	 {"msr", &regs->msr},	  {"cr", &regs->cr},
+		{"lr", &regs->lr},	 {"ctr", &regs->ctr},	  {"xer", &regs->xer},
+		{"srr0", &regs->srr0},	 {"srr1", &regs->srr1},	  {"pid", &regs->pid},
+		{"sprg0", &regs->sprg0}, {"sprg1", &regs->sprg1}, {"sprg2", &regs->sprg2},
+		{"sprg3", &regs->sprg3}, {"sprg4", &regs->sprg4}, {"sprg5", &regs->sprg5},
+		{"sprg6", &regs->sprg6}, {"sprg7", &regs->sprg7},
 	};
-	int err = kvm_ioctl(vcpu->fd, KVM_GET_REGS, &regs);
 	char name[8];
 	u64 v;
 
-	if (err < 0) {
-		state_fail(s, err, "registers", "KVM_GET_REGS: %s", strerror(-err));
-		return;
-	}
 	for (u32 i = 0; i < ARRAY_SIZE(named); i++) {
 		v = *named[i].reg;
 		state_u64(s, named[i].name, &v);
 		*named[i].reg = v;
 	}
-	for (u32 i = 0; i < ARRAY_SIZE(regs.gpr); i++) {
+	for (u32 i = 0; i < ARRAY_SIZE(regs->gpr); i++) {
 		snprintf(name, sizeof(name), "r%u", i);
-		v = regs.gpr[i];
+		v = regs->gpr[i];
 		state_u64(s, name, &v);
-		regs.gpr[i] = v;
+		regs->gpr[i] = v;
 	}
+}
+
+static void walk_regs(struct vcpu *vcpu, struct state *s)
+{
+	struct kvm_regs regs;
+	int err = kvm_ioctl(vcpu->fd, KVM_GET_REGS, &regs);
+
+	if (err < 0) {
+		state_fail(s, err, "registers", "KVM_GET_REGS: %s", strerror(-err));
+		return;
+	}
+	ppc_regs_state(s, &regs);
 	if (!state_reading(s) || s->err)
 		return;
 	err = kvm_ioctl(vcpu->fd, KVM_SET_REGS, &regs);

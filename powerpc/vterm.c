@@ -13,6 +13,7 @@
 #include "pseries.h"
 #include <errno.h>
 #include <lkvm/console.h>
+#include <lkvm/endian.h>
 #include <string.h>
 
 #define CALL_MAX 16
@@ -28,8 +29,6 @@ struct vterm {
 	u8 tx[CALL_MAX]; /* not yet taken by the console */
 	u32 tx_count;
 };
-
-extern const struct device_ops vterm_ops;
 
 static struct vterm *to_vterm(struct device *dev)
 {
@@ -57,8 +56,8 @@ long vterm_put(struct kvm *kvm, u64 unit, u64 len, const u64 word[2])
 
 	if (!t || len > CALL_MAX)
 		return H_PARAMETER;
-	for (u32 i = 0; i < CALL_MAX; i++)
-		data[i] = (u8)(word[i / 8] >> (56 - i % 8 * 8));
+	put_be64(data, word[0]);
+	put_be64(data + 8, word[1]);
 	device_lock(&t->dev);
 	if (t->tx_count) {
 		status = H_BUSY;
@@ -74,16 +73,15 @@ long vterm_put(struct kvm *kvm, u64 unit, u64 len, const u64 word[2])
 long vterm_get(struct kvm *kvm, u64 unit, u64 *len, u64 word[2])
 {
 	struct vterm *t = vterm_of(kvm, unit);
+	u8 data[CALL_MAX] = {0};
 	bool ready;
 	u32 n;
 
 	if (!t)
 		return H_PARAMETER;
-	word[0] = word[1] = 0;
 	device_lock(&t->dev);
 	n = (u32)min_u64(t->rx_count, CALL_MAX);
-	for (u32 i = 0; i < n; i++)
-		word[i / 8] |= (u64)t->rx[i] << (56 - i % 8 * 8);
+	memcpy(data, t->rx, n);
 	t->rx_count -= n;
 	memmove(t->rx, t->rx + n, t->rx_count);
 	/* Half a buffer at a time, or the main thread wakes for each call. */
@@ -93,6 +91,8 @@ long vterm_get(struct kvm *kvm, u64 unit, u64 *len, u64 word[2])
 		console_input_ready(t->con);
 	}
 	device_unlock(&t->dev);
+	word[0] = get_be64(data);
+	word[1] = get_be64(data + 8);
 	*len = n;
 	return H_SUCCESS;
 }

@@ -177,7 +177,7 @@ static int xics_state(struct irqchip *chip, struct state *s)
 	struct line_set set;
 
 	state_begin(s, "xics", 1);
-	pseries_irq_must_match(s, "servers", pseries_nr_servers(kvm));
+	state_must_match(s, "servers", pseries_nr_servers(kvm));
 	pseries_irq_walk_set(chip, s, &set);
 	walk_sources(chip, s, &set);
 	state_end(s);

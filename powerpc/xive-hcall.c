@@ -32,7 +32,6 @@ enum { SET_EISN = 2, SET_MASK = 1, ALWAYS_NOTIFY = 1, ESB_STORE = 1 };
 
 #define NO_PAGE	 (~0ull)
 #define EISN_MAX 0x7fffffffull
-#define H_P5	 (-58)
 
 static struct irqchip *chip_of(const struct vcpu *vcpu)
 {

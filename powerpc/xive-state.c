@@ -197,8 +197,8 @@ static void walk(struct irqchip *chip, struct state *s, u8 *pq)
 	struct line_set set;
 
 	state_begin(s, "xive", 1);
-	pseries_irq_must_match(s, "servers", pseries_nr_servers(kvm));
-	pseries_irq_must_match(s, "sources", xive->nr_sources);
+	state_must_match(s, "servers", pseries_nr_servers(kvm));
+	state_must_match(s, "sources", xive->nr_sources);
 	pseries_irq_walk_set(chip, s, &set);
 	if (state_printing(s))
 		print_sources(chip, s);

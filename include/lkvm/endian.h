@@ -49,6 +49,22 @@ static inline void put_le(u8 *p, u32 len, u64 v)
 		p[i] = (u8)v;
 }
 
+/* The same in big-endian. */
+static inline u64 get_be(const u8 *p, u32 len)
+{
+	u64 v = 0;
+
+	for (u32 i = 0; i < len; i++)
+		v = v << 8 | p[i];
+	return v;
+}
+
+static inline void put_be(u8 *p, u32 len, u64 v)
+{
+	for (; len-- > 0; v >>= 8)
+		p[len] = (u8)v;
+}
+
 /*
  * What a load of len bytes (1, 2, 4 or 8) by this host gives where v lies in memory in little-endian: how the
  * kernel looks at what a guest stored.

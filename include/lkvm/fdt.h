@@ -57,6 +57,32 @@ void dt_reg(struct fdt *fdt, const u64 (*range)[2], size_t n);
 void dt_device(struct fdt *fdt, const char *name, const char *compatible, u64 base, u64 size);
 /* "interrupts": one line of the irqchip, level-triggered (active high) or rising edge. */
 void dt_interrupt(struct fdt *fdt, u32 line, bool level);
+/*
+ * --- what every machine's tree has (devices/fdt-board.c) -----------------------------------------------
+ */
+
+struct dt_chosen {
+	size_t cmdline_max; /* bytes that the kernel takes, without the NUL */
+	const char *stdout_path;
+	gpa_t initrd;
+	u64 initrd_size; /* 0: none */
+	bool kaslr;	 /* the kernel takes a seed for its own place from here */
+};
+/*
+ * The node "chosen" with command line, console, initrd and seeds; to be closed by dt_end(). -errno after one
+ * logged line: then it has not been begun.
+ */
+int __must_check dt_chosen(struct fdt *fdt, struct kvm *kvm, const struct dt_chosen *chosen);
+/* The node of all RAM, which begins at gpa. */
+void dt_memory(struct fdt *fdt, const struct kvm *kvm, gpa_t gpa);
+/* The nodes of all devices that describe themselves: 0 or a describer's -errno. */
+int __must_check dt_devices(struct fdt *fdt, struct kvm *kvm);
+/*
+ * Ends a tree of which describing came to err: 0 when it is whole and written to --dump-dtb if that is asked
+ * for, else -errno; what nobody has said yet is logged.
+ */
+int __must_check dt_complete(struct fdt *fdt, int err);
+
 static inline void dt_phandle(struct fdt *fdt, enum dt_phandle handle)
 {
 	dt_u32(fdt, "phandle", handle);

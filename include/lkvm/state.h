@@ -57,6 +57,11 @@ void state_u32(struct state *s, const char *name, u32 *v);
 void state_u64(struct state *s, const char *name, u64 *v);
 void state_bool(struct state *s, const char *name, bool *v);
 void state_bytes(struct state *s, const char *name, void *data, size_t len);
+/*
+ * A value that must be what it was when it was saved, or the state is refused (-EINVAL): a count, a version.
+ * Not printed.
+ */
+void state_must_match(struct state *s, const char *name, u64 now);
 /* A derived, human-readable value: printed, never saved. */
 void state_note(struct state *s, const char *name, const char *fmt, ...) __printf(3, 4);
 /*

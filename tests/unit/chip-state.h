@@ -33,6 +33,17 @@ static inline int restore(const void *data, size_t len)
 	return state_finish(&s, "irqchip");
 }
 
+/* It is not taken, and one line says so. */
+static __unused void assert_refused(const void *data, size_t len, int err, const char *says)
+{
+	int got;
+
+	capture_begin(STDERR_FILENO);
+	got = restore(data, len);
+	assert_one_line(capture_end(), says);
+	assert_int_equal(got, err);
+}
+
 static inline void assert_same(const struct buf *a, const struct buf *b)
 {
 	assert_int_equal(a->len, b->len);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether a device tree is sound, as libfdt's fdt_check_full() says it, which the kernel's copy of libfdt
- * (that big-endian builds have) is without.
+ * Whether a device tree is sound. The kernel's copy of libfdt, which big-endian builds have, is without
+ * fdt_check_full(); a walk of our own stands in for it there, and comes before it elsewhere.
  */
 #ifndef LKVM_TEST_FDT_SOUND_H
 #define LKVM_TEST_FDT_SOUND_H
 
 #include <libfdt.h>
 #include <lkvm/types.h>
+
+int fdt_check_full(const void *fdt, size_t size) __attribute__((weak));
 
 /* Header, reservations, and each tag, name and property up to the end: 0 or libfdt's error. */
 static inline int fdt_sound(const void *fdt, size_t size)
@@ -46,7 +48,9 @@ static inline int fdt_sound(const void *fdt, size_t size)
 			break;
 		}
 	}
-	return err ?: depth ? -FDT_ERR_BADSTRUCTURE : 0;
+	if (!err && depth)
+		err = -FDT_ERR_BADSTRUCTURE;
+	return err || !fdt_check_full ? err : fdt_check_full(fdt, size);
 }
 
 #endif

@@ -3,80 +3,22 @@
  * The arm64 machine's device tree: dtc must take it without a word of complaint, for each irqchip and with
  * everything that options add; and what it says must be what KVM and the board have.
  */
-#include "arm-vm.h"
+#include "arm-vm.h" /* first */
+#include "dt-read.h"
 #include <fcntl.h>
-#include <libfdt.h>
 #include <lkvm/hw.h>
 #include <lkvm/pci.h>
 #include <stdlib.h>
 
-static const void *fdt;
-static char dump[96];
-
 /* A VM whose tree is in `fdt` and in the file `dump`. */
 static void tree(const char *const *more)
 {
-	const char *all[20] = {"--dump-dtb", dump};
-	u32 n = 2;
+	const char *all[20];
 
-	for (; more && *more; more++)
-		all[n++] = *more;
+	dump_options(all, more);
 	assert_int_equal(arm_up("boot", all), 0);
-	fdt = guest_ptr(&vm.kvm.mem, arm_of(&vm.kvm)->dtb, arm_of(&vm.kvm)->dtb_size);
-	assert_non_null(fdt);
+	take_tree(&vm.kvm.mem, arm_of(&vm.kvm)->dtb, arm_of(&vm.kvm)->dtb_size);
 	assert_int_equal(fdt_check_full(fdt, arm_of(&vm.kvm)->dtb_size), 0);
-}
-
-static int make_bed(void **state)
-{
-	const char *tmp = getenv("TMPDIR");
-	int fd;
-
-	snprintf(dump, sizeof(dump), "%.40s/lkvm-dtb-XXXXXX", tmp ? tmp : "/tmp");
-	fd = mkstemp(dump);
-	return fd < 0 ? -1 : close(fd);
-}
-
-static int remove_bed(void **state)
-{
-	return unlink(dump);
-}
-
-/* ---- reading it ------------------------------------------------------------------------------------------
- */
-
-static int node(const char *path)
-{
-	int at = fdt_path_offset(fdt, path);
-
-	if (at < 0)
-		fail_msg("%s: %s", path, fdt_strerror(at));
-	return at;
-}
-
-static const u8 *prop(int at, const char *name, int want)
-{
-	int len;
-	const void *p = fdt_getprop(fdt, at, name, &len);
-
-	if (!p || (want >= 0 && len != want))
-		fail_msg("%s/%s: %d bytes, wanted %d", fdt_get_name(fdt, at, NULL), name, len, want);
-	return p;
-}
-
-static u32 cell(int at, const char *name, u32 i)
-{
-	int len;
-	const u8 *p = fdt_getprop(fdt, at, name, &len);
-
-	if (!p || (int)(4 * i + 4) > len)
-		fail_msg("%s/%s: no cell %u", fdt_get_name(fdt, at, NULL), name, i);
-	return fdt32_ld((const void *)(p + 4 * i));
-}
-
-static u64 cell64(int at, const char *name, u32 i)
-{
-	return (u64)cell(at, name, 2 * i) << 32 | cell(at, name, 2 * i + 1);
 }
 
 static u32 cells(int at, const char *name)
@@ -85,11 +27,6 @@ static u32 cells(int at, const char *name)
 
 	fdt_getprop(fdt, at, name, &len);
 	return len < 0 ? 0 : (u32)len / 4;
-}
-
-static bool has(int at, const char *name)
-{
-	return fdt_getprop(fdt, at, name, NULL);
 }
 
 static int compatible(const char *name)
@@ -103,26 +40,6 @@ static int compatible(const char *name)
 
 /* ---- dtc -------------------------------------------------------------------------------------------------
  */
-
-static bool have_dtc(void)
-{
-	return !system("command -v dtc >/dev/null 2>&1");
-}
-
-static void assert_dtc(void)
-{
-	char command[160], said[1024];
-	FILE *f;
-	size_t n;
-
-	snprintf(command, sizeof(command), "dtc -I dtb -O dts -o /dev/null %s 2>&1", dump);
-	f = popen(command, "r");
-	assert_non_null(f);
-	n = fread(said, 1, sizeof(said) - 1, f);
-	said[n] = '\0';
-	assert_int_equal(pclose(f), 0);
-	assert_string_equal(said, "");
-}
 
 static void test_dtc(void **state)
 {

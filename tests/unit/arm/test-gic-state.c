@@ -209,16 +209,6 @@ static void test_clears(void **state)
 /* ---- refused ----------------------------------------------------------------------------------------------
  */
 
-static void assert_refused(const void *data, size_t len, int err, const char *says)
-{
-	int got;
-
-	capture_begin(STDERR_FILENO);
-	got = restore(data, len);
-	assert_one_line(capture_end(), says);
-	assert_int_equal(got, err);
-}
-
 static void test_other_cpus(void **state)
 {
 	for (u32 i = 0; i < ARRAY_SIZE(arm_chips); i++) {

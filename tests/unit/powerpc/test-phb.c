@@ -6,6 +6,7 @@
 #include "pseries-boot-vm.h"
 
 #include "chip-state.h"
+#include "dt-read.h"
 #include <lkvm/bus.h>
 #include <lkvm/device.h>
 #include <lkvm/pci.h>
@@ -302,18 +303,6 @@ static void test_tce(void **state)
 }
 
 /* ---- the device tree ---------------------------------------------------------------------------- */
-
-static const void *fdt;
-
-static u32 cell(int at, const char *name, u32 i)
-{
-	int len;
-	const u8 *p = fdt_getprop(fdt, at, name, &len);
-
-	if (!p || (int)(4 * i + 4) > len)
-		fail_msg("%s/%s: no cell %u", fdt_get_name(fdt, at, NULL), name, i);
-	return fdt32_ld((const void *)(p + 4 * i));
-}
 
 static void test_describe(void **state)
 {

@@ -357,16 +357,6 @@ static void test_one_too_many(void **state)
 	buf_free(&saved);
 }
 
-static void assert_refused(const void *data, size_t len, int err, const char *says)
-{
-	int got;
-
-	capture_begin(STDERR_FILENO);
-	got = restore(data, len);
-	assert_one_line(capture_end(), says);
-	assert_int_equal(got, err);
-}
-
 static void test_refused(void **state)
 {
 	struct buf saved, fewer;

@@ -17,7 +17,6 @@
 #define MSI	 PSERIES_FIRST_MSI
 #define IPI	 XIVE_FIRST_IPI
 #define QUEUE	 MiB(16) /* where the queues are: 64 KiB each */
-#define H_P5	 (-58)
 #define PRIORITY 6
 
 enum {
@@ -559,16 +558,6 @@ static void test_event_meanwhile(void **state)
 	assert_int_equal(source(MSI)->pq, 2);
 	assert_int_equal(queue_entry(0, 0), 0x80000001);
 	assert_int_equal(source(MSI + 1)->notified, 0);
-}
-
-static void assert_refused(const void *data, size_t len, int err, const char *says)
-{
-	int got;
-
-	capture_begin(STDERR_FILENO);
-	got = restore(data, len);
-	assert_one_line(capture_end(), says);
-	assert_int_equal(got, err);
 }
 
 static void test_refused(void **state)
