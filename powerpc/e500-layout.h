@@ -3,18 +3,23 @@
  * The e500 board's address map, of 36 bits. Only the e500 files include this: devices learn their places from
  * the board table in e500.c, guests from the device tree.
  *
- *   0_0000_0000  +-----------------------+  RAM: kernel, device tree, initrd at the end of what a 32-bit
- * kernel |                       |  reaches c_0000_0000  | PCI memory window     |  as bus addresses
- * c000_0000 and up e_0000_0000  | virtio-mmio devices   |  one page each e_1000_0000  | PCI I/O | f_e000_0000
- * | CCSR, 1 MiB           |  the registers of the system on a chip: 0_4500  |   UARTs 0 to 3        |  0x100
- * each 0_8000  |   PCI host            | 4_0000  |   MPIC                |  256 KiB, in the kernel; MSI
- * registers at 4_1600 e_0000  |   global utilities    |  reset, power f_e010_0000  | pvpanic               |
- *   f_e011_0000  | exit code             |
- *   f_e012_0000  | --testdev registers   |
- *   f_e013_0000  | --testdev memory      |
- *   f_e014_0000  | boot timer            |
- *   f_e015_0000  | spin table            |  one page, 32 bytes a vCPU
- *                +-----------------------+  f_ffff_ffff
+ *   0_0000_0000  +----------------------+  RAM: kernel, device tree; the initrd at the end
+ *                |                      |  of what a 32-bit kernel reaches at any time
+ *   c_0000_0000  | PCI memory window    |  c000_0000 to dfff_ffff on the bus
+ *   e_0000_0000  | virtio-mmio devices  |  one page each
+ *   e_1000_0000  | PCI I/O              |  64 KiB
+ *   f_e000_0000  | CCSR                 |  1 MiB: the registers of the system on a chip
+ *        0_4500  |   UARTs 0 to 3       |  0x100 each
+ *        0_8000  |   PCI host           |
+ *        4_0000  |   MPIC               |  256 KiB, in the kernel; of messages at 4_1600
+ *        e_0000  |   global utilities   |  reset, power-off
+ *   f_e010_0000  | pvpanic              |
+ *   f_e011_0000  | exit code            |
+ *   f_e012_0000  | --testdev registers  |
+ *   f_e013_0000  | --testdev memory     |
+ *   f_e014_0000  | boot timer           |
+ *   f_e015_0000  | spin table           |  one page, 32 bytes a vCPU
+ *                +----------------------+  f_ffff_ffff
  */
 #ifndef LKVM_POWERPC_E500_LAYOUT_H
 #define LKVM_POWERPC_E500_LAYOUT_H
