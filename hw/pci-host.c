@@ -188,7 +188,7 @@ static int host_claim_lines(struct device *dev)
 
 static int host_create(struct device *dev, const void *params)
 {
-	static const struct pci_ident ident = {
+	static const struct pci_ident generic = {
 		.vendor = HOST_VENDOR, .device = HOST_DEVICE, .class = 0x060000};
 	struct pci_host *host = container_of(dev, struct pci_host, dev);
 	const struct board_device *board = dev->board;
@@ -199,7 +199,9 @@ static int host_create(struct device *dev, const void *params)
 		dev->kvm->machine->pci_windows(dev->kvm, &win);
 	pci_bus_init(&host->bus, &win, board->line);
 	host->bus_up = true;
-	pci_function_init(&host->fn, dev, &ident);
+	pci_function_init(&host->fn, dev, win.bridge ? win.bridge : &generic);
+	if (win.bridge_bar)
+		pci_put32(host->fn.write, PCI_BASE_ADDRESS_0, ~(win.bridge_bar - 1));
 	err = pci_register(&host->bus, &host->fn, PCI_DEVFN(0, 0));
 	if (!err)
 		err = host_claim_lines(dev);

@@ -117,11 +117,13 @@ static void cells64(u32 **cell, u64 v)
 
 static void describe_windows(struct fdt *fdt)
 {
-	static const u64 window[E500_SOC_WINDOWS][2] = {{E500_CCSR, E500_BOARD_END - E500_CCSR},
-							{E500_VIRTIO_MMIO, VIRTIO_BUS_SIZE}};
-	u32 cells[E500_SOC_WINDOWS * 6], *cell = cells;
+	static const u64 window[][2] = {{E500_CCSR, E500_BOARD_END - E500_CCSR},
+					{E500_VIRTIO_MMIO, VIRTIO_BUS_SIZE},
+					{E500_PCI_MEM, E500_PCI_MEM_SIZE},
+					{E500_PCI_IO, E500_PCI_IO_SIZE}};
+	u32 cells[ARRAY_SIZE(window) * 6], *cell = cells;
 
-	for (u32 i = 0; i < E500_SOC_WINDOWS; i++) {
+	for (u32 i = 0; i < ARRAY_SIZE(window); i++) {
 		cells64(&cell, window[i][0]);
 		cells64(&cell, window[i][0]);
 		cells64(&cell, window[i][1]);

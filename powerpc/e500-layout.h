@@ -42,7 +42,8 @@
 #define E500_MPIC	     (E500_CCSR + 0x40000)
 #define E500_MPIC_SIZE	     0x40000ull
 #define E500_MSI	     (E500_MPIC + 0x1600)
-#define E500_MSI_SIZE	     0x200ull
+#define E500_MSI_READ_SIZE   0x80ull
+#define E500_MSIIR	     (E500_MSI + 0x140)
 #define E500_GUTS	     (E500_CCSR + 0xe0000)
 #define E500_GUTS_SIZE	     0x1000ull
 #define E500_PVPANIC	     0xfe0100000ull
@@ -54,16 +55,13 @@
 #define E500_SPIN_ENTRY	     0x20u
 #define E500_BOARD_END	     0xfe0160000ull
 
-/* The bus of simple devices in the device tree: all of them but PCI. */
-#define E500_SOC_WINDOWS 2
-
 /*
  * Interrupt line n is source n of the MPIC: 0 to 11 are external pins, those from 16 up internal ones, always
  * by level. An MPIC 2.0 has 80. Sources from E500_IRQ_MSI up are its message registers'.
  */
 #define E500_IRQ_UART(n)   (40u + (n)) /* 40 .. 43 */
 #define E500_IRQ_TESTDEV   44
-#define E500_IRQ_PCI	   48 /* INTx: 48 .. 51 */
+#define E500_IRQ_PCI	   48 /* INTx: 48 .. 55 */
 #define E500_IRQ_VIRTIO	   56 /* virtio-mmio devices: 56 .. 71 */
 #define E500_IRQ_SCRATCH   72 /* nobody's: to try things on */
 #define E500_NR_LINES	   80

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <lkvm/config.h>
 #include <lkvm/hw.h>
+#include <lkvm/pci.h>
 #include <stdlib.h>
 
 static const struct board_device e500_board[] = {
@@ -34,6 +35,8 @@ static const struct board_device e500_board[] = {
 	 .index = 3},
 	{.ops = &e500_guts_ops, .mmio = E500_GUTS, .line = IRQ_NONE},
 	{.ops = &e500_spin_ops, .mmio = E500_SPIN, .line = IRQ_NONE},
+	{.ops = &pci_host_ops, .line = E500_IRQ_PCI},
+	{.ops = &e500_pci_ops, .mmio = E500_PCI, .line = IRQ_NONE},
 	{.ops = &pvpanic_ops, .bus = BUS_MMIO, .base = E500_PVPANIC, .line = IRQ_NONE},
 	{.ops = &exit_ops, .mmio = E500_EXIT, .line = IRQ_NONE},
 	{.ops = &testdev_ops,
@@ -63,12 +66,28 @@ APART(E500_BOOT_TIMER, 0x10000, E500_SPIN);
 APART(E500_SPIN, 0x10000, E500_BOARD_END);
 APART(E500_BOARD_END, 0, 1ull << 36);
 _Static_assert(E500_MPIC % E500_MPIC_SIZE == 0, "KVM takes the MPIC on a multiple of its size");
+_Static_assert(E500_IRQ_PCI + PCI_INTX_LINES <= E500_IRQ_VIRTIO, "PCI has its own lines");
 _Static_assert(E500_IRQ_VIRTIO + E500_VIRTIO_MMIO_MAX <= E500_IRQ_SCRATCH, "virtio-mmio has its own lines");
 
 static const struct virtio_mmio_window e500_virtio_mmio = {.base = E500_VIRTIO_MMIO,
 							   .count = E500_VIRTIO_MMIO_MAX,
 							   .line = E500_IRQ_VIRTIO,
 							   .nr_lines = E500_VIRTIO_MMIO_MAX};
+
+/* The bridge is that of an MPC8544; its BAR 0 is how CCSR, with the MPIC's message register, is on the bus.
+ */
+static const struct pci_ident e500_bridge = {.vendor = 0x1957, .device = 0x0032, .class = 0x0b2000};
+
+static void e500_pci_windows(const struct kvm *kvm, struct pci_windows *win)
+{
+	*win = (struct pci_windows){.mem32 = {E500_PCI_MEM_BUS, E500_PCI_MEM_SIZE},
+				    .mem32_at = E500_PCI_MEM,
+				    .io = {0, E500_PCI_IO_SIZE},
+				    .io_bus = BUS_MMIO,
+				    .io_at = E500_PCI_IO,
+				    .bridge = &e500_bridge,
+				    .bridge_bar = E500_CCSR_SIZE};
+}
 
 static const struct kvm_cap e500_caps[] = {
 	{KVM_CAP_SW_TLB, "KVM_CAP_SW_TLB"},
@@ -133,6 +152,7 @@ const struct machine_ops ppc_e500 = {
 	.irqchips = e500_irqchips,
 	.board = e500_board,
 	.virtio_mmio = &e500_virtio_mmio,
+	.pci_windows = e500_pci_windows,
 	.required_caps = e500_caps,
 	.used_caps = e500_used_caps,
 	.attr_tables = e500_attr_tables,

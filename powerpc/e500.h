@@ -48,6 +48,7 @@ int __must_check e500_fdt_write(struct kvm *kvm, gpa_t low, gpa_t high);
 /* Devices of this board alone. */
 extern const struct device_ops e500_guts_ops; /* mmio (4 KiB): reset and power-off */
 extern const struct device_ops e500_spin_ops; /* mmio (4 KiB): where secondary vCPUs are let go */
+extern const struct device_ops e500_pci_ops;  /* mmio (4 KiB): the guest's way to the PCI host's bus */
 
 /* mpic.c */
 extern const struct irqchip_ops ppc_mpic_20, ppc_mpic_42;

@@ -12,6 +12,7 @@
 #include "e500-layout.h"
 #include "e500.h"
 #include <errno.h>
+#include <lkvm/pci.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,15 +140,38 @@ static int mpic_set_line(struct irqchip *chip, u32 line, bool level)
 	return kvm_ioctl(chip->kvm->vm_fd, KVM_IRQ_LINE, &irq);
 }
 
-/* A message's data is little-endian, as all of PCI is; the register is not. */
+/*
+ * A message's data is little-endian, as all of PCI is; the register is not. An MPIC 2.0 turned it round a
+ * second time (the part's erratum PIC1), which Linux knows and makes up for.
+ */
 static int mpic_msi_route(struct irqchip *chip, const struct msi_msg *msg,
 			  struct kvm_irq_routing_entry *entry)
 {
 	entry->type = KVM_IRQ_ROUTING_MSI;
 	entry->u.msi.address_lo = (u32)msg->address;
 	entry->u.msi.address_hi = (u32)(msg->address >> 32);
-	entry->u.msi.data = __builtin_bswap32(msg->data);
+	entry->u.msi.data = mpic_of(chip)->v4 ? __builtin_bswap32(msg->data) : msg->data;
 	return 0;
+}
+
+/* bindings/powerpc/fsl/msi-pic.txt. Registers to be read, and the one to be written. */
+static void describe_messages(struct fdt *fdt)
+{
+	static const u64 reg[][2] = {{E500_MSI, E500_MSI_READ_SIZE}, {E500_MSIIR, 4}};
+	static const u32 available[] = {0, E500_NR_MSI_GROUPS * 32};
+	u32 sources[E500_NR_MSI_GROUPS * 2];
+
+	for (u32 i = 0; i < E500_NR_MSI_GROUPS; i++) {
+		sources[2 * i] = E500_IRQ_MSI + i;
+		sources[2 * i + 1] = SENSE_RISING;
+	}
+	dt_begin(fdt, "msi@%llx", E500_MSI);
+	dt_str(fdt, "compatible", "fsl,mpic-msi");
+	dt_reg(fdt, reg, ARRAY_SIZE(reg));
+	dt_phandle(fdt, DT_MSI);
+	dt_cells(fdt, "msi-available-ranges", available, ARRAY_SIZE(available));
+	dt_cells(fdt, "interrupts", sources, ARRAY_SIZE(sources));
+	dt_end(fdt);
 }
 
 static int mpic_describe(const struct irqchip *chip, struct fdt *fdt)
@@ -157,10 +181,12 @@ static int mpic_describe(const struct irqchip *chip, struct fdt *fdt)
 	dt_phandle(fdt, DT_IRQCHIP);
 	dt_empty(fdt, "interrupt-controller");
 	dt_u32(fdt, "#interrupt-cells", 2);
-	dt_u32(fdt, "#address-cells", 0);
+	dt_u32(fdt, "#address-cells", DT_IRQCHIP_ADDRESS_CELLS);
 	dt_empty(fdt, "big-endian");
 	dt_empty(fdt, "single-cpu-affinity");
 	dt_end(fdt);
+	if (pci_host_bus(chip->kvm))
+		describe_messages(fdt);
 	return fdt->err;
 }
 

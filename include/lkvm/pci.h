@@ -106,6 +106,13 @@ struct pci_windows {
 	/* Where the CPU finds the ports: BUS_PIO at io.base, or on a machine without ports in memory. */
 	enum bus_id io_bus;
 	u64 io_at;
+	/*
+	 * What the bridge is as function 00:00.0; NULL: a generic one. bridge_bar: bytes, a power of 2, of a
+	 * BAR 0 by which registers of the machine's are on the bus, for a guest to say where. Nothing is
+	 * decoded.
+	 */
+	const struct pci_ident *bridge;
+	u32 bridge_bar;
 };
 
 /* A BAR that is decoded now. Ports stand behind all memory (devices/pci-bar.c). */
