@@ -122,17 +122,19 @@ static int open_hugetlbfs(const char *dir, u64 *page)
 	return fd;
 }
 
-/* Opens what lies behind the RAM: fd (or -1 for anonymous memory), and how it must be aligned. */
+/* Opens what lies behind the RAM: fd (or -1 for anonymous memory), its pages, and how it must be aligned. */
 static int open_backing(struct kvm *kvm, u64 size, u64 *align)
 {
 	const struct vm_config *cfg = kvm->cfg;
 	int fd = -1;
 
 	*align = HUGE_ALIGN;
+	kvm->mem.page = (u64)sysconf(_SC_PAGESIZE);
 	if (cfg->hugetlbfs) {
 		fd = open_hugetlbfs(cfg->hugetlbfs, align);
 		if (fd < 0)
 			return fd;
+		kvm->mem.page = *align;
 		if (size % *align) {
 			log_error("--mem: not a multiple of the %llu MiB pages of %s",
 				  (unsigned long long)(*align >> 20), cfg->hugetlbfs);

@@ -142,21 +142,31 @@ static int describe_radix(const struct kvm *kvm, struct fdt *fdt)
 	return 0;
 }
 
-/* Segments' base pages, each with the pages that may be in such a segment, and how entries encode them. */
-static void describe_page_sizes(const struct kvm_ppc_smmu_info *info, struct fdt *fdt)
+/*
+ * Segments' base pages, each with the pages that may be in such a segment, and how entries encode them. No page
+ * of the guest's may be larger than the host's own where it must lie in one: H_ENTER would refuse it whenever the
+ * host has no huge page there.
+ */
+static void describe_page_sizes(const struct kvm *kvm, const struct kvm_ppc_smmu_info *info, struct fdt *fdt)
 {
 	u32 cells[KVM_PPC_PAGE_SIZES_MAX_SZ * (3 + 2 * KVM_PPC_PAGE_SIZES_MAX_SZ)], n = 0;
+	u64 largest = info->flags & KVM_PPC_PAGE_SIZES_REAL ? kvm->mem.page : ~0ull;
 
 	for (u32 i = 0; i < KVM_PPC_PAGE_SIZES_MAX_SZ && info->sps[i].page_shift; i++) {
 		const struct kvm_ppc_one_seg_page_size *seg = &info->sps[i];
-		u32 count = 0, at;
+		u32 at = n + 2, count = 0;
 
+		if (largest >> seg->page_shift == 0)
+			continue;
 		cells[n++] = seg->page_shift;
 		cells[n++] = seg->slb_enc;
-		at = n++;
-		for (u32 j = 0; j < KVM_PPC_PAGE_SIZES_MAX_SZ && seg->enc[j].page_shift; j++, count++) {
+		n++;
+		for (u32 j = 0; j < KVM_PPC_PAGE_SIZES_MAX_SZ && seg->enc[j].page_shift; j++) {
+			if (largest >> seg->enc[j].page_shift == 0)
+				continue;
 			cells[n++] = seg->enc[j].page_shift;
 			cells[n++] = seg->enc[j].pte_enc;
+			count++;
 		}
 		cells[at] = count;
 	}
@@ -181,7 +191,7 @@ static int describe_hash(const struct kvm *kvm, struct fdt *fdt)
 	dt_cells(fdt, "ibm,processor-segment-sizes", cells, ARRAY_SIZE(cells));
 	dt_u32(fdt, "ibm,slb-size", info.slb_size ? info.slb_size : SLB_ENTRIES);
 	dt_cells(fdt, "ibm,pft-size", pft, 2);
-	describe_page_sizes(&info, fdt);
+	describe_page_sizes(kvm, &info, fdt);
 	return 0;
 }
 

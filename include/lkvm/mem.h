@@ -33,6 +33,7 @@ struct guest_mem {
 	void *map;    /* the host mapping that it lies in */
 	u64 map_size; /* bytes of that mapping */
 	int fd;	      /* behind it, for shared memory and hugetlbfs; else -1 */
+	u64 page;     /* bytes of the pages that the host is sure to back RAM with */
 };
 
 /*

@@ -224,8 +224,9 @@ static int smmu_info(u64 addr)
 	const struct kvm_ppc_smmu_info info = {
 		.flags = KVM_PPC_1T_SEGMENTS | KVM_PPC_PAGE_SIZES_REAL,
 		.slb_size = 32,
-		.sps = {{.page_shift = 12, .enc = {{.page_shift = 12}, {.page_shift = 16, .pte_enc = 7}}},
-			{.page_shift = 16, .slb_enc = 0x110, .enc = {{.page_shift = 16, .pte_enc = 1}}}},
+		.sps = {{.page_shift = 12, .enc = {{12, 0}, {16, 7}, {24, 56}}},
+			{.page_shift = 16, .slb_enc = 0x110, .enc = {{16, 1}, {24, 8}}},
+			{.page_shift = 24, .slb_enc = 0x100, .enc = {{24, 0}}}},
 	};
 
 	return fake_copy_to(addr, &info, sizeof(info));

@@ -168,7 +168,11 @@ static void test_transactions(void **state)
 static void test_hash(void **state)
 {
 	static const char *const more[] = {"--mmu", "hash", NULL};
-	static const u32 sizes[] = {12, 0, 2, 12, 0, 16, 7, 16, 0x110, 1, 16, 1};
+	/* None larger than the host's own: it has larger ones at times only. */
+	static const u32 of_4k[] = {12, 0, 1, 12, 0}, of_64k[] = {12, 0, 2, 12, 0, 16, 7, 16, 0x110, 1, 16, 1};
+	bool small = sysconf(_SC_PAGESIZE) < 0x10000;
+	const u32 *sizes = small ? of_4k : of_64k;
+	u32 size = small ? sizeof(of_4k) : sizeof(of_64k);
 	int at;
 
 	tree(more);
@@ -177,8 +181,8 @@ static void test_hash(void **state)
 	assert_false(has(at, "ibm,processor-radix-AP-encodings"));
 	assert_int_equal(cell(at, "ibm,slb-size", 0), 32);
 	assert_int_equal(cell(at, "ibm,processor-segment-sizes", 1), 40);
-	prop(at, "ibm,segment-page-sizes", sizeof(sizes));
-	for (u32 i = 0; i < ARRAY_SIZE(sizes); i++)
+	prop(at, "ibm,segment-page-sizes", (int)size);
+	for (u32 i = 0; i < size / 4; i++)
 		assert_int_equal(cell(at, "ibm,segment-page-sizes", i), sizes[i]);
 	/* 256 MiB have a table of a 128th. */
 	assert_int_equal(cell(at, "ibm,pft-size", 1), 21);
