@@ -135,6 +135,20 @@ static int load_kernel(struct kvm *kvm, struct boot_image *img)
 		      "neither an ELF file nor a U-Boot image; the e500 machine starts vmlinux or uImage");
 }
 
+/* One that begins elsewhere would meet a TLB miss at its first instruction, and nobody to see to it. */
+static int check_entry(const struct kvm *kvm, const struct boot_image *img)
+{
+	u64 entry = ppc_of(kvm)->entry, mapped = e500_mapped_at_start(kvm);
+
+	if (entry < mapped)
+		return 0;
+	log_error("%s: begins at 0x%" PRIx64
+		  ", beyond the first %llu MiB of memory, which are what is mapped at the start; give a "
+		  "kernel that is linked lower",
+		  img->path, entry, (unsigned long long)(mapped >> 20));
+	return -ENOEXEC;
+}
+
 int e500_boot(struct kvm *kvm, struct boot_image *img)
 {
 	struct ppc_machine *m = ppc_of(kvm);
@@ -146,6 +160,8 @@ int e500_boot(struct kvm *kvm, struct boot_image *img)
 		return -EINVAL;
 	}
 	err = load_kernel(kvm, img);
+	if (!err)
+		err = check_entry(kvm, img);
 	if (err)
 		return err;
 	err = boot_load_initrd(kvm, m->kernel_end + PPC_FDT_MAX, min_u64(ram, LOW_MEMORY), &m->initrd,

@@ -25,6 +25,8 @@ static void guts_io(struct device *dev, struct io *io, void *arg)
 
 	if (!io->write)
 		put_be(io->data, io->len, 0);
+	else if (io->len != 4)
+		return;
 	else if (io->offset == GUTS_RSTCR && v & RSTCR_HRESET_REQ)
 		kvm_end(dev->kvm, VM_RESET, 0);
 	else if (io->offset == GUTS_POWER && v & POWER_OFF)

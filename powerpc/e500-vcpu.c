@@ -39,6 +39,11 @@ static u64 tsize_bytes(u32 tsize)
 	return KiB(1) << tsize;
 }
 
+u64 e500_mapped_at_start(const struct kvm *kvm)
+{
+	return tsize_bytes(ima_tsize(kvm));
+}
+
 static int set_up_tlb(struct vcpu *vcpu)
 {
 	struct kvm_book3e_206_tlb_params params = {
@@ -128,6 +133,7 @@ int e500_vcpu_reset(struct vcpu *vcpu)
 	u32 tsize = ima_tsize(vcpu->kvm);
 	struct kvm_regs regs = {0};
 
+	atomic_store(&e500_vcpu_of(vcpu)->released, false);
 	if (vcpu->index) {
 		regs.msr = MSR_WE;
 	} else {

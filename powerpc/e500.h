@@ -40,6 +40,9 @@ int e500_vcpu_state(struct vcpu *vcpu, struct state *s);
 /* Lets a vCPU that waits begin at `entry` (physical) with r3. Any thread; a second call does nothing good. */
 void e500_vcpu_release(struct vcpu *vcpu, u64 entry, u64 r3);
 
+/* How many bytes from 0 on the first vCPU's TLB maps when it begins. */
+u64 e500_mapped_at_start(const struct kvm *kvm);
+
 /* e500-boot.c, e500-fdt.c */
 int e500_boot(struct kvm *kvm, struct boot_image *img);
 /* Writes the device tree into guest RAM between low and high, and to --dump-dtb. Sets dtb, dtb_size. */
