@@ -93,6 +93,8 @@ struct outcome_vm {
 	void (*session)(struct outcome *o, const char *const *options);
 	const char *const *optional;
 	u32 fds;
+	/* Makes the fake host what it is once more, after a reset; NULL: there is nothing to do. */
+	void (*host)(void);
 };
 
 /* Whether lkvm may take the failure for "this host lacks it" and go on. */
@@ -128,6 +130,8 @@ __unused static void outcome_each_failure(const struct outcome_vm *start, const 
 		struct fake_call c;
 
 		fake_kvm_reset();
+		if (start->host)
+			start->host();
 		fake_kvm_script(0, start->script, start->len);
 		fake_kvm_fail_nth(n, err);
 		start->session(&o, options);

@@ -8,6 +8,7 @@
  */
 #include "fake-ppc.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,8 @@ const struct fake_name fake_arch_names[] = {
 };
 
 const struct fake_device_type *const fake_arch_types[] = {&fake_xics_type, &fake_xive_type, NULL};
+/* In place of these, on an e500v2. */
+static const struct fake_device_type *const e500_types[] = {&fake_mpic_20_type, &fake_mpic_42_type};
 
 void fake_ppc_host(enum fake_ppc_kind kind)
 {
@@ -87,8 +90,9 @@ void fake_ppc_host(enum fake_ppc_kind kind)
 		KVM_CAP_PPC_MMU_HASH_V3,  KVM_CAP_PPC_SMT,	 KVM_CAP_PPC_SMT_POSSIBLE,
 		KVM_CAP_PPC_FWNMI,	  KVM_CAP_SPAPR_TCE,	 KVM_CAP_SPAPR_TCE_64,
 		KVM_CAP_IRQ_XICS,	  KVM_CAP_PPC_IRQ_XIVE,	 KVM_CAP_PPC_GET_SMMU_INFO};
-	static const u32 e500[] = {KVM_CAP_SW_TLB, KVM_CAP_IRQ_MPIC, KVM_CAP_PPC_EPR, KVM_CAP_PPC_BOOKE_SREGS,
-				   KVM_CAP_PPC_BOOKE_WATCHDOG};
+	static const u32 e500[] = {
+		KVM_CAP_SW_TLB,		 KVM_CAP_IRQ_MPIC,	     KVM_CAP_PPC_EPR,
+		KVM_CAP_PPC_BOOKE_SREGS, KVM_CAP_PPC_BOOKE_WATCHDOG, KVM_CAP_PPC_GET_PVINFO};
 
 	if (kind != FAKE_E500)
 		return;
@@ -101,6 +105,8 @@ void fake_ppc_host(enum fake_ppc_kind kind)
 	fake_kvm_set_cap(KVM_CAP_COALESCED_MMIO, KVM_COALESCED_MMIO_PAGE_OFFSET);
 	fake_kvm_remove_type(KVM_DEV_TYPE_XICS);
 	fake_kvm_remove_type(KVM_DEV_TYPE_XIVE);
+	for (u32 i = 0; i < ARRAY_SIZE(e500_types); i++)
+		fake_kvm_add_type(e500_types[i]);
 }
 
 struct fake_device *fake_ppc_device(const struct fake_vm *vm, u64 fd, const struct fake_device_type *type,
@@ -243,13 +249,24 @@ static int rmmu_info(u64 addr)
 	return fake_copy_to(addr, &info, sizeof(info));
 }
 
+/* How a guest calls KVM, as it does where there is no hypervisor's mode: `lis`, `ori`, `sc`, `nop`. */
+static int pvinfo(u64 addr)
+{
+	const u32 code[4] = {0x3c004b56, 0x60004d21, 0x44000002, 0x60000000};
+	struct kvm_ppc_pvinfo info = {.flags = KVM_PPC_PVINFO_FLAGS_EV_IDLE};
+
+	for (u32 i = 0; i < 4; i++)
+		info.hcall[i] = htobe32(code[i]);
+	return fake_copy_to(addr, &info, sizeof(info));
+}
+
 int fake_arch_vm_ioctl(struct fake_vm *vm, unsigned long req, void *arg, bool *known)
 {
 	const struct kvm_ppc_cpu_char character = {.character = 0x3ull << 62,
 						   .character_mask = 0xffull << 56};
 
 	if (fake_ppc(vm)->kind != FAKE_BOOK3S)
-		return -ENOTTY;
+		return req == KVM_PPC_GET_PVINFO ? pvinfo((uintptr_t)arg) : -ENOTTY;
 	switch (req) {
 	case KVM_PPC_RTAS_DEFINE_TOKEN:
 		return define_token(fake_ppc(vm), arg);
@@ -277,18 +294,21 @@ int fake_arch_irq_line(struct fake_vm *vm, u32 irq, bool level, u32 *line)
 		return fake_xics_line(vm, irq, level);
 	if (fake_xive_of(vm))
 		return fake_xive_line(vm, irq, level);
-	return -ENXIO;
+	if (!fake_mpic_of(vm))
+		return -ENXIO;
+	fake_mpic_gsi(vm, irq, level);
+	return 0;
 }
 
 /* Without CONFIG_HAVE_KVM_IRQ_ROUTING there is nothing to route. */
 bool fake_arch_can_route(const struct fake_vm *vm)
 {
-	return fake_ppc(vm)->mpic;
+	return fake_ppc(vm)->kind == FAKE_E500;
 }
 
 bool fake_arch_pin_ok(const struct kvm_irq_routing_entry *e)
 {
-	return !e->u.irqchip.irqchip && e->u.irqchip.pin < FAKE_MAX_ROUTES;
+	return !e->u.irqchip.irqchip && e->u.irqchip.pin < FAKE_MPIC_SOURCES;
 }
 
 int fake_arch_irqfd_ready(const struct fake_vm *vm)
@@ -305,7 +325,16 @@ void fake_arch_irqfd(struct fake_vm *vm, u32 gsi)
 		(void)!fake_arch_irq_line(vm, gsi, false, &line);
 }
 
+/* The MPIC does not tell whether a message went through: it gives 0. The log of messages wants to know of it.
+ */
 int fake_arch_signal_msi(struct fake_vm *vm, const struct kvm_msi *msi)
 {
-	return fake_ppc(vm)->mpic ? 1 : -ENOTTY;
+	if (fake_ppc(vm)->kind != FAKE_E500)
+		return -ENOTTY;
+	if (!fake_mpic_of(vm) || msi->flags & ~KVM_MSI_VALID_DEVID)
+		return -EINVAL;
+	if (vm->nr_msis < FAKE_MAX_MSIS)
+		vm->msi[vm->nr_msis++] = *msi;
+	fake_mpic_message(vm, msi->data);
+	return 0;
 }

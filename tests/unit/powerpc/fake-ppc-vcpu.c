@@ -15,6 +15,8 @@ void fake_arch_vcpu_init(struct fake_vcpu *vcpu)
 	vcpu->arch = calloc(1, sizeof(struct fake_ppc_vcpu));
 	if (!vcpu->arch)
 		abort();
+	if (fake_ppc(vcpu->obj.vm)->kind == FAKE_E500)
+		fake_e500_init(vcpu);
 }
 
 void fake_arch_vcpu_free(struct fake_vcpu *vcpu)
@@ -43,7 +45,7 @@ bool fake_arch_mp_state_ok(u32 state)
 
 bool fake_arch_stopped(struct fake_vcpu *vcpu)
 {
-	return false;
+	return fake_ppc(vcpu->obj.vm)->kind == FAKE_E500 && fake_e500_waits(vcpu);
 }
 
 /* ---- registers -------------------------------------------------------------------------------------- */
@@ -90,6 +92,17 @@ static int block(struct fake_vcpu *vcpu, unsigned long get, size_t size, bool se
 	return set ? fake_copy_from(kept, (uintptr_t)arg, size) : fake_copy_to((uintptr_t)arg, kept, size);
 }
 
+static int regs(struct fake_vcpu *vcpu, bool set, void *arg)
+{
+	struct kvm_regs *kept = &fake_ppc_cpu(vcpu)->regs;
+
+	if (!set)
+		return fake_copy_to((uintptr_t)arg, kept, sizeof(*kept));
+	/* A vCPU may be asleep by what its MSR was. */
+	fake_vcpu_wake(vcpu);
+	return fake_copy_from(kept, (uintptr_t)arg, sizeof(*kept));
+}
+
 /* ---- capabilities ------------------------------------------------------------------------------------ */
 
 static int enable_cap(struct fake_vcpu *vcpu, const void *arg)
@@ -111,6 +124,13 @@ static int enable_cap(struct fake_vcpu *vcpu, const void *arg)
 		return fake_xics_connect(vcpu, cap.args[0], cap.args[1]);
 	case KVM_CAP_PPC_IRQ_XIVE:
 		return fake_xive_connect(vcpu, cap.args[0], cap.args[1]);
+	case KVM_CAP_IRQ_MPIC:
+		return fake_mpic_connect(vcpu, cap.args[0], cap.args[1]);
+	case KVM_CAP_SW_TLB:
+		return fake_e500_config_tlb(vcpu, cap.args[0]);
+	case KVM_CAP_PPC_BOOKE_WATCHDOG:
+		cpu->watchdog = true;
+		return 0;
 	default:
 		return -EINVAL;
 	}
@@ -118,13 +138,19 @@ static int enable_cap(struct fake_vcpu *vcpu, const void *arg)
 
 int fake_arch_vcpu_ioctl(struct fake_vcpu *vcpu, unsigned long req, void *arg, bool *known)
 {
+	if (fake_ppc(vcpu->obj.vm)->kind == FAKE_E500 && req == KVM_GET_SREGS)
+		return fake_e500_get_sregs(vcpu, arg);
+	if (fake_ppc(vcpu->obj.vm)->kind == FAKE_E500 && req == KVM_SET_SREGS)
+		return fake_e500_set_sregs(vcpu, arg);
+	if (fake_ppc(vcpu->obj.vm)->kind == FAKE_E500 && req == KVM_DIRTY_TLB)
+		return fake_e500_dirty_tlb(vcpu, arg);
 	switch (req) {
 	case KVM_GET_ONE_REG:
 	case KVM_SET_ONE_REG:
 		return one_reg(vcpu, req == KVM_SET_ONE_REG, arg);
 	case KVM_GET_REGS:
 	case KVM_SET_REGS:
-		return block(vcpu, KVM_GET_REGS, sizeof(struct kvm_regs), req == KVM_SET_REGS, arg);
+		return regs(vcpu, req == KVM_SET_REGS, arg);
 	case KVM_GET_SREGS:
 	case KVM_SET_SREGS:
 		return block(vcpu, KVM_GET_SREGS, sizeof(struct kvm_sregs), req == KVM_SET_SREGS, arg);

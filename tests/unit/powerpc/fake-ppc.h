@@ -13,6 +13,14 @@
 #define FAKE_XICS_SOURCES 0x100000u
 #define FAKE_SOURCES	  2048u /* that the fake keeps */
 #define FAKE_XIVE_QUEUES  8u
+/* MPIC: sources, of which the IPIs follow the last; vCPUs; registers of messages. */
+#define FAKE_MPIC_SOURCES 256u
+#define FAKE_MPIC_IPI	  FAKE_MPIC_SOURCES
+#define FAKE_MPIC_ALL	  (FAKE_MPIC_SOURCES + 4)
+#define FAKE_MPIC_CPUS	  32u
+#define FAKE_MPIC_MSI	  224u /* the source of the first of 8 */
+/* The TLB by KVM_CAP_SW_TLB: 512 and 16 are an e500v2's own. */
+#define FAKE_TLB_MAX 1024u
 
 /* What kind of host it is: one with Book3S HV, or with an e500v2. */
 enum fake_ppc_kind { FAKE_BOOK3S, FAKE_E500 };
@@ -53,6 +61,26 @@ struct fake_xive {
 	struct fake_xive_source source[FAKE_SOURCES];
 };
 
+/* A source of MPIC, or an IPI. */
+struct fake_mpic_source {
+	u32 ivpr; /* without its activity bit */
+	u32 idr, ilr;
+	u32 to; /* an IPI's: the vCPUs that have it to take yet */
+	bool pending;
+};
+
+struct fake_mpic {
+	bool v4;
+	u64 base;
+	u32 gcr, svr, tfrr;
+	u32 nr_cpus, connected; /* a bit each */
+	struct fake_mpic_source src[FAKE_MPIC_ALL];
+	u32 msir[8];
+	u8 ctpr[FAKE_MPIC_CPUS];
+	bool in_service[FAKE_MPIC_CPUS][FAKE_MPIC_ALL];
+	u32 resets;
+};
+
 struct fake_ppc_vm {
 	enum fake_ppc_kind kind;
 	struct fake_device *xics, *xive, *mpic; /* priv: the types' own */
@@ -78,6 +106,13 @@ struct fake_ppc_vcpu {
 	u64 vp[2];
 	u64 junk; /* what the kernel's stack has to say */
 	u32 mpic_cpu;
+	/* KVM_CAP_SW_TLB: user memory, and what the kernel has seen of it (KVM_DIRTY_TLB). */
+	u64 tlb_addr;
+	u32 tlb_size, dirtied;
+	struct kvm_book3e_206_tlb_entry tlb[FAKE_TLB_MAX];
+	struct kvm_regs regs;
+	struct kvm_sregs sregs; /* of an e500v2 */
+	bool watchdog;
 	struct fake_ppc_reg reg[512]; /* those that were set */
 	u32 nr_regs;
 };
@@ -100,6 +135,11 @@ static inline struct fake_xics *fake_xics_of(const struct fake_vm *vm)
 static inline struct fake_xive *fake_xive_of(const struct fake_vm *vm)
 {
 	return fake_ppc(vm)->xive ? fake_ppc(vm)->xive->priv : NULL;
+}
+
+static inline struct fake_mpic *fake_mpic_of(const struct fake_vm *vm)
+{
+	return fake_ppc(vm)->mpic ? fake_ppc(vm)->mpic->priv : NULL;
 }
 
 /* fake-kvm-ppc.c */
@@ -134,6 +174,25 @@ int fake_xive_vp(struct fake_vcpu *vcpu, bool set, u64 addr);
 u64 fake_xive_load(struct fake_vm *vm, u32 source, u32 offset);
 void fake_xive_trigger(struct fake_vm *vm, u32 source);
 
-extern const struct fake_device_type fake_xics_type, fake_xive_type;
+/* fake-mpic.c */
+int fake_mpic_connect(struct fake_vcpu *vcpu, u64 fd, u64 cpu);
+/* A GSI, by the routing table: a pin's level, or a message. */
+void fake_mpic_gsi(struct fake_vm *vm, u32 gsi, bool level);
+void fake_mpic_message(struct fake_vm *vm, u32 data);
+/* The guest's accesses, `at` from the base; acknowledging an interrupt and ending it. */
+void fake_mpic_write(struct fake_vm *vm, u32 at, u32 v);
+u32 fake_mpic_read(struct fake_vm *vm, u32 at);
+u32 fake_mpic_accept(struct fake_vm *vm, u32 cpu);
+void fake_mpic_eoi(struct fake_vm *vm, u32 cpu);
+
+/* fake-e500-vcpu.c: what of a vCPU is the e500v2's alone. */
+void fake_e500_init(struct fake_vcpu *vcpu);
+int fake_e500_config_tlb(struct fake_vcpu *vcpu, u64 addr);
+int fake_e500_dirty_tlb(struct fake_vcpu *vcpu, const void *arg);
+int fake_e500_get_sregs(struct fake_vcpu *vcpu, void *arg);
+int fake_e500_set_sregs(struct fake_vcpu *vcpu, const void *arg);
+bool fake_e500_waits(const struct fake_vcpu *vcpu);
+
+extern const struct fake_device_type fake_xics_type, fake_xive_type, fake_mpic_20_type, fake_mpic_42_type;
 
 #endif
