@@ -274,15 +274,20 @@ int e500_vcpu_state(struct vcpu *vcpu, struct state *s)
 {
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
+	u32 epr = 0;
 	int err = kvm_ioctl(vcpu->fd, KVM_GET_REGS, &regs);
 
 	if (err >= 0)
 		err = kvm_ioctl(vcpu->fd, KVM_GET_SREGS, &sregs);
+	if (err >= 0)
+		err = ppc_get_reg(vcpu->fd, KVM_REG_PPC_EPR, &epr);
 	if (err < 0)
 		state_fail(s, err, "registers", "%s", strerror(-err));
 	state_begin(s, "registers", 1);
 	ppc_regs_state(s, &regs);
 	walk_sregs(s, &sregs);
+	/* The interrupt that an MPIC 4.2 has handed over, until the guest looks: then it is nowhere else. */
+	state_u32(s, "epr", &epr);
 	state_end(s);
 	state_begin(s, "tlb", 1);
 	walk_tlb(s, e500_vcpu_of(vcpu));
@@ -296,6 +301,8 @@ int e500_vcpu_state(struct vcpu *vcpu, struct state *s)
 	err = kvm_ioctl(vcpu->fd, KVM_SET_SREGS, &sregs);
 	if (err >= 0)
 		err = kvm_ioctl(vcpu->fd, KVM_SET_REGS, &regs);
+	if (err >= 0)
+		err = ppc_set_reg(vcpu->fd, KVM_REG_PPC_EPR, &epr);
 	if (err >= 0)
 		err = tlb_changed(vcpu);
 	if (err < 0)

@@ -152,7 +152,7 @@ static void test_initrd(void **state)
 	/* Little: below it the tree finds room still. */
 	assert_int_equal(e500_up_image(&b, MiB(16), more), 0);
 	assert_placed(MiB(16), 14);
-	assert_refused(&b, MiB(7), more, -ENOSPC, "does not fit beside the kernel");
+	assert_refused(&b, MiB(7), more, -ENOSPC, "an initrd of 3072 KiB does not fit beside the kernel");
 	close(f.fd);
 }
 

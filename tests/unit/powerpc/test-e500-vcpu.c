@@ -447,6 +447,7 @@ static void scramble(u32 cpu)
 	r->mas7_3 = 0xf00000111;
 	r->mas4 = 0x112;
 	r->mas6 = 0x113;
+	assert_int_equal(ppc_set_reg(vm.kvm.vcpu[cpu].fd, KVM_REG_PPC_EPR, &(u32){0x7fb}), 0);
 	for (u32 i = 0; i < 16; i++)
 		r->ivor_low[i] = 0x200 + i;
 	for (u32 i = 0; i < 4; i++)
@@ -464,6 +465,7 @@ static void test_round_trip(void **state)
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
 	struct buf first, again;
+	u32 epr;
 
 	up("2");
 	scramble(1);
@@ -480,6 +482,9 @@ static void test_round_trip(void **state)
 	sregs.u.e.update_special = e500_fake_cpu(1)->sregs.u.e.update_special;
 	assert_memory_equal(&e500_fake_cpu(1)->sregs, &sregs, sizeof(sregs));
 	assert_memory_equal(&e500_fake_cpu(1)->regs, &regs, sizeof(regs));
+	/* An interrupt that KVM has taken for the guest (the external proxy) is not lost. */
+	assert_int_equal(ppc_get_reg(vm.kvm.vcpu[1].fd, KVM_REG_PPC_EPR, &epr), 0);
+	assert_int_equal(epr, 0x7fb);
 	/* The kernel was told. */
 	assert_memory_equal(e500_fake_cpu(1)->tlb, tlb, sizeof(tlb));
 	buf_free(&again);
