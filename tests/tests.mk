@@ -4,12 +4,14 @@
 # calls back into the targets below for what each suite needs, each in an O of its own.
 #
 #   check          all suites; installs what is missing first     check-quick    without cross, lab: 2 minutes
-#   check-SUITE    one suite: include lint unit tsan fuzz guest cli cross lab
+#   check-SUITE    one suite: include lint unit tsan fuzz guest cli cross lab e500
+#   check-all      check, and the suite e500, which builds a kernel the first time
 #   fuzz           every fuzz target for FUZZ_SECONDS             bench          figures beside their bounds
 #   demo           a stock Debian kernel under lkvm               lint           style, and warnings as errors
 
 SUITES := include lint unit tsan fuzz guest cli cross lab
 QUICK_SUITES := $(filter-out cross lab,$(SUITES))
+ALL_SUITES := $(SUITES) e500
 FUZZ_SECONDS ?= 60
 
 # --- checking ------------------------------------------------------------------------------------
@@ -18,19 +20,21 @@ CHECK := TEST_O='$(O)' LKVM='$(abspath $(BIN)lkvm)' LKVM_STATIC='$(abspath $(BIN
 	MAKE='$(MAKE)' CC='$(CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' tests/check
 
 # These goals bring what is missing themselves; they must get past a machine that lacks a library.
-INSTALLING := check check-quick lint bench fuzz demo $(SUITES:%=check-%)
+INSTALLING := check check-quick check-all lint bench fuzz demo $(ALL_SUITES:%=check-%)
 ifneq ($(filter $(INSTALLING),$(MAKECMDGOALS)),)
 export LKVM_PROBE_QUIET := 1
 else
 export LKVM_PROBE_QUIET :=
 endif
 
-.PHONY: check check-quick $(SUITES:%=check-%)
+.PHONY: check check-quick check-all $(ALL_SUITES:%=check-%)
 check:
 	+$(Q)$(CHECK) $(SUITES)
 check-quick:
 	+$(Q)$(CHECK) $(QUICK_SUITES)
-$(SUITES:%=check-%):
+check-all:
+	+$(Q)$(CHECK) $(ALL_SUITES)
+$(ALL_SUITES:%=check-%):
 	+$(Q)$(CHECK) $(@:check-%=%)
 
 .PHONY: lint fuzz bench demo

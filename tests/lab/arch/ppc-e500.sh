@@ -4,6 +4,7 @@
 # The lab's row for 32-bit PowerPC, an e500v2: data only, read by tests/lab/run and, in part, by L1. For what
 # each name means see README.md beside run.
 
+ROWS=''
 ARCH=ppc-e500
 # A kernel and a busybox that are built here, for Debian has none; the kernel has no modules.
 PARTS=ppc-e500
@@ -36,7 +37,8 @@ GUEST_MODULES=''
 GENERIC_MODULES=''
 GUEST32=''
 BUTTON_KERNEL=''
-GUEST_TIMER='^LAB-IRQ LOC:'
+TRANSPORTS='pci mmio' GUEST_EXT4=
+GUEST_TIMER='^LAB-IRQ LOC:.*timer event'
 IRQCHIPS='mpic-4.2 mpic-2.0' NO_IRQCHIPS='xics xive'
 PC_REGISTER=pc
 HYPERVISOR_SAYS='KVM: Live patching for a fast VM worked'

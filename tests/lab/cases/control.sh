@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The verbs on a running guest: list, debug, pause, resume, stop --force
-# lab: arch=x86-64,arm64-gicv3,ppc64le
+# lab: arch=x86-64,arm64-gicv3,ppc64le,ppc-e500
 boot vm -c 2 -p "quiet lab=tick"
 up
 must "the guest prints on and on" hears "LAB-TICK 5" 60

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # A disk's ext4, raw and qcow2, on each transport: write, sync, read again, discard; resized while it runs
-# lab: arch=x86-64,arm64-gicv3,ppc64le bound=900
+# lab: arch=x86-64,arm64-gicv3,ppc64le,ppc-e500 bound=900
 
 # blocks FILE: what it takes on the host, in KiB
 blocks() {

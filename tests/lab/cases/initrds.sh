@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Two initrds, concatenated
-# lab: arch=x86-64,arm64-gicv3,ppc64le
+# lab: arch=x86-64,arm64-gicv3,ppc64le,ppc-e500
 mkdir more
 echo from-the-second >more/extra
 (cd more && echo extra | cpio -o -H newc >../more.cpio 2>/dev/null)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Network by a tap in a network namespace: DHCP, ping, TCP; over each transport, by lkvm and by vhost
-# lab: arch=x86-64,arm64-gicv3,ppc64le bound=900
+# lab: arch=x86-64,arm64-gicv3,ppc64le,ppc-e500 bound=900
 l1=192.168.77.1
 netns
 # shellcheck disable=SC2016	# the scripts' own words

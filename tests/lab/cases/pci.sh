@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # PCI: the bus as a stock kernel enumerates it, and what lspci -vv shows; interrupts by message and pin
-# lab: bound=400
+# lab: bound=400 arch=x86-64,arm64,ppc64le
 [ -e /guest/lspci ] || skip "lspci is not to be had"
 
 # device ID: what lspci said of it, in device.txt

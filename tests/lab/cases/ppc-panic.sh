@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# A guest that panics tells RTAS of it
-# lab: arch=ppc64le
+# A guest that panics says so to the machine: to RTAS, or by pvpanic
+# lab: arch=ppc64le,ppc-e500
 boot vm -p "quiet lab=panic"
 up
 ends 34 60

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # --on-reboot=restart: the guest comes up again in the same lkvm
-# lab: bound=400 arch=x86-64,arm64-gicv3,ppc64le
+# lab: bound=400 arch=x86-64,arm64-gicv3,ppc64le,ppc-e500
 boot vm --on-reboot=restart -p "quiet lab=wait,reboot"
 up
 type_line ""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # A shell on the console: typed input, a paste of several KiB, much output, Ctrl-c
-# lab: arch=x86-64,arm64-gicv3,ppc64le
+# lab: arch=x86-64,arm64-gicv3,ppc64le,ppc-e500
 boot vm -p "quiet lab=shell,poweroff"
 up
 must "there is a prompt" hears "LAB# " 60

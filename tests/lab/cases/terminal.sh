@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # lkvm on a terminal: raw mode, Ctrl-a h, Ctrl-a a, Ctrl-a x
-# lab: arch=x86-64,arm64-gicv3,ppc64le
+# lab: arch=x86-64,arm64-gicv3,ppc64le,ppc-e500
 #
 # busybox telnetd makes the terminal, nc types on it.
 port=2323

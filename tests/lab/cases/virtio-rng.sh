@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Random numbers by virtio: each transport, each kind of ring
-# lab: arch=x86-64,arm64-gicv3,ppc64le bound=400
+# lab: arch=x86-64,arm64-gicv3,ppc64le,ppc-e500 bound=400
 for transport in $TRANSPORTS; do
 	for ring in packed split; do
 		boot "$transport-$ring" -p "quiet labmod=virtio_$transport,virtio-rng lab=rng,poweroff" \

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+# Each version of the MPIC, with two CPUs; what debug prints of it; irqchips of the other machine
+# lab: arch=ppc-e500 bound=400
+for chip in $IRQCHIPS; do
+	boot "$chip" -c 2 -m 256 --rng --irqchip="$chip" -p "lab=info,rng,tick"
+	must "$chip: the guest is in user space" hears "LAB-TICK 3" "$BOOT"
+	check "$chip: the guest has two CPUs" [ "$(info nproc)" = 2 ]
+	check "$chip: each has had timer interrupts" each_timer 2
+	check "$chip: its CPUs interrupt each other" irq "OpenPIC .*(IPI|ipi)" 1
+	check "$chip: the generator's interrupts are messages" irq "fsl-msi-.*virtio0-input" 1
+	check "$chip: the guest's log is without a complaint about the machine" clean_log
+	check "$chip: debug prints it" ctl debug -n "$vm" --irqchip
+	check "$chip: its console is a source by level" grep -Eq 'source40: .*enabled level' ctl.out
+	check "$chip: the first group of messages is one by edge" grep -Eq 'msi0: .*source 224 .*enabled' ctl.out
+	check "$chip: CPU 1 lets interrupts through" grep -Eq 'ctpr1: 0x0+$' ctl.out
+	diag "$(cat ctl.out)"
+	kill -TERM "$vm_pid"
+	ends 143 30
+done
+for chip in $NO_IRQCHIPS; do
+	vm_start "$chip" -k "$kernel" --irqchip="$chip"
+	ends 1 30
+	check "$chip: lkvm says that the machine has no such thing" grep -q "$chip" "$vm.err"
+	diag "$(cat "$vm.err")"
+done
