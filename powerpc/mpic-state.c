@@ -147,11 +147,10 @@ static const char *output_name(const struct source *src, bool v4)
 
 static void source_print(struct walk *w, u32 n, bool v4, const struct source *src)
 {
-	/* One that was never touched is of no interest. */
-	bool touched = src->active || (src->ivpr & ~IVPR_POLARITY) != IVPR_MASK;
 	char name[16];
 
-	if (!touched || w->s->err)
+	/* One that nobody listens to and that is silent is of no interest; Linux sets them all up. */
+	if ((!src->active && src->ivpr & IVPR_MASK) || w->s->err)
 		return;
 	snprintf(name, sizeof(name),
 		 n >= E500_IRQ_MSI && n < E500_IRQ_MSI + E500_NR_MSI_GROUPS ? "msi%u" : "source%u",

@@ -39,7 +39,6 @@ static const struct kvm_attr mpic_attrs[] = {
 	 .size = 8,
 	 .flags = KVM_ATTR_R | KVM_ATTR_W | KVM_ATTR_APPLY},
 	{.group = KVM_DEV_MPIC_GRP_REGISTER,
-	 .attr = 0x1000, /* FRR, which says what there is */
 	 .group_name = "GRP_REGISTER",
 	 .name = "registers",
 	 .size = 4,

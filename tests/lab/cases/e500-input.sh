@@ -12,17 +12,29 @@ refused() {
 	diag "$(cat "$vm.err")"
 }
 
-# elf CLASS DATA MACHINE FILE: the head of the real kernel with other bytes there
+# number BYTES VALUE: one below 256, in the byte order $data
+number() {
+	local zeros
+	zeros=$(printf '%*s' $(($1 - 1)) '' | sed 's/ /\\000/g')
+	if [ "$data" = 2 ]; then printf "$zeros\\$(printf %03o "$2")"; else printf "\\$(printf %03o "$2")$zeros"; fi
+}
+
+# elf CLASS DATA MACHINE FILE: a whole ELF executable, of one small segment
 elf() {
+	local data=$2 word=$((4 * $1)) header=$((40 + 12 * $1))
 	{
-		head -c 4 "$kernel"
-		printf "\\$(printf %03o "$1")\\$(printf %03o "$2")"
-		tail -c +7 "$kernel" | head -c 12
-		case $2 in
-		1) printf "\\$(printf %03o "$3")\\000" ;;
-		2) printf "\\000\\$(printf %03o "$3")" ;;
-		esac
-		tail -c +21 "$kernel" | head -c 65536
+		printf "\\177ELF\\00$1\\00$2\\001"
+		number 9 0
+		number 2 2 && number 2 "$3" && number 4 1
+		number $word 0 && number $word $header && number $word 0
+		number 4 0 && number 2 $header && number 2 $((8 + 24 * $1)) && number 2 1
+		number 6 0
+		number 4 1
+		[ "$1" = 1 ] || number 4 7
+		# Where in the file and in memory, and how much
+		for n in 0 0 0 64 64; do number $word $n; done
+		[ "$1" = 2 ] || number 4 7
+		number $word 1
 	} >"$4"
 }
 
@@ -38,4 +50,4 @@ head -c 4096 /dev/zero >zero
 refused zero 'neither an ELF file nor a U-Boot image' -k zero
 refused little '-m|memory' -k "$kernel" -m 4
 refused much '-m|--mem|memory' -k "$kernel" -m 6144
-refused cpus 'CPU' -k "$kernel" -c 99
+refused cpus '--cpus 8: .*at most' -k "$kernel" -c 8
