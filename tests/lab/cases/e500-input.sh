@@ -16,7 +16,11 @@ refused() {
 number() {
 	local zeros
 	zeros=$(printf '%*s' $(($1 - 1)) '' | sed 's/ /\\000/g')
-	if [ "$data" = 2 ]; then printf "$zeros\\$(printf %03o "$2")"; else printf "\\$(printf %03o "$2")$zeros"; fi
+	if [ "$data" = 2 ]; then
+		printf "$zeros\\$(printf %03o "$2")"
+	else
+		printf "\\$(printf %03o "$2")$zeros"
+	fi
 }
 
 # elf CLASS DATA MACHINE FILE: a whole ELF executable, of one small segment
