@@ -17,7 +17,7 @@ boot_pci() {
 	check "$vm: and without one about PCI" no_pci_fault
 	check "$vm: the bridge is there" says '^LAB-PCI .*:00:00\.0 id=0x1957:0x0032 '
 	check "$vm: the test device is there" says '^LAB-PCI .* id=0x1af4:0x10f0 '
-	check "$vm: it has ports" says '^LAB-PCI +region 0x0+[1-9a-f][0-9a-f]* 0x[0-9a-f]+ 0x0*10[01]$'
+	check "$vm: it has ports" says '^LAB-PCI +region 0x[0-9a-f]+ 0x[0-9a-f]+ 0x0*40101'
 	check "$vm: the generator has its driver" says '^LAB-PCI .* id=0x1af4:0x1044 .*driver=virtio-pci'
 	check "$vm: 512 bytes came from it" [ "$(info rng-bytes)" = 512 ]
 }

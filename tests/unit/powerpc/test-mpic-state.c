@@ -357,7 +357,7 @@ static void test_print(void **state)
 	assert_memory_equal(mpic(), &was, sizeof(was));
 	assert_says(&text, "brr1: 0x400402\n");
 	assert_says(&text, "source 40 vector 40 priority 8 enabled level cpus 0x2 line high pending");
-	assert_says(&text, "source 5 vector 85 priority 3 masked level cpus 0x1\n");
+	assert_silent(&text, "source5:");
 	assert_says(&text, "source 6 vector 102 priority 3 enabled edge cpus 0x1 to a critical output");
 	assert_says(&text, "msi2");
 	assert_says(&text, "source 226 vector 0 priority 0 masked level cpus 0x1 line high");
