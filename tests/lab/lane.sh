@@ -77,7 +77,7 @@ case_run() {
 	local record rest limit
 	limit=$(sed -n 's/^# lab:.*bound=\([0-9]*\).*/\1/p' "$lab/cases/$1.sh")
 	: >"$work/tap.$1"
-	echo "run $1 ${limit:-$bound}" >&4
+	echo "run $1 $((${limit:-$bound} * ${SLOW:-1}))" >&4
 	while read -r -t 60 -u 3 record rest; do
 		case $record in
 		sub) echo "$rest" >>"$work/tap.$1" ;;

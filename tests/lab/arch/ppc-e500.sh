@@ -43,6 +43,8 @@ IRQCHIPS='mpic-4.2 mpic-2.0' NO_IRQCHIPS='xics xive'
 PC_REGISTER=pc
 HYPERVISOR_SAYS='KVM: Live patching for a fast VM worked'
 CLOCKS=timebase
+# Each of a guest's privileged instructions and TLB misses is an exit, emulated twice.
+SLOW=3
 QUIET_EXITS=2000
 VERBOSE_EXITS=25000
 COMPLAINTS='(MPIC|mpic|OF|PCI|serial|virtio|epapr|KVM).*(rror|[Ff]ail|nvalid)'
