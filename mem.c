@@ -194,6 +194,11 @@ int mem_create(struct kvm *kvm)
 	if (err)
 		return err;
 	size = guest_ram_size(mem);
+	if (size > SIZE_MAX) {
+		log_error("--mem: %llu MiB are more than a 32-bit lkvm can map; give less",
+			  (unsigned long long)(size >> 20));
+		return -ENOMEM;
+	}
 	err = open_backing(kvm, size, &align);
 	if (err)
 		return err;

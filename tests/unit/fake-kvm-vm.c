@@ -7,6 +7,7 @@
 #include "fake-kvm-priv.h"
 
 #include <errno.h>
+#include <lkvm/endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,7 +201,7 @@ bool fake_vm_take_write(struct fake_vm *vm, bool pio, u64 addr, u32 len, u64 val
 
 		if (!(e->flags & KVM_IOEVENTFD_FLAG_PIO) != !pio || e->addr != addr ||
 		    (e->len && e->len != len) ||
-		    ((e->flags & KVM_IOEVENTFD_FLAG_DATAMATCH) && e->datamatch != value))
+		    ((e->flags & KVM_IOEVENTFD_FLAG_DATAMATCH) && e->datamatch != le_as_native(value, len)))
 			continue;
 		return write(e->fd, &one, sizeof(one)) == sizeof(one);
 	}
@@ -213,7 +214,7 @@ bool fake_vm_take_write(struct fake_vm *vm, bool pio, u64 addr, u32 len, u64 val
 		ring->coalesced_mmio[last].phys_addr = addr;
 		ring->coalesced_mmio[last].len = len;
 		ring->coalesced_mmio[last].pio = pio;
-		memcpy(ring->coalesced_mmio[last].data, &value, len);
+		put_le(ring->coalesced_mmio[last].data, len, value);
 		__atomic_store_n(&ring->last, next, __ATOMIC_RELEASE);
 		return true;
 	}

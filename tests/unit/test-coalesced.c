@@ -8,6 +8,7 @@
  */
 #include "core-vm.h"
 
+#include <lkvm/endian.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -17,6 +18,7 @@
 
 static struct {
 	struct device dev;
+	struct machine_ops machine;
 	u64 value[1024];
 	_Atomic u32 nr;
 	u64 seen_by_read;   /* how many writes had come when STATUS was last read */
@@ -69,6 +71,9 @@ static int setup(void **state)
 		return -1;
 	memset(&bed, 0, sizeof(bed));
 	vm_empty(MiB(4), NULL);
+	bed.machine = *vm.kvm.machine;
+	bed.machine.vcpu_enter = NULL; /* where a vCPU that nobody has booted would wait */
+	vm.kvm.machine = &bed.machine;
 	bed.dev.kvm = &vm.kvm;
 	snprintf(bed.dev.name, sizeof(bed.dev.name), "dev");
 	pthread_mutex_init(&bed.dev.lock, NULL);
@@ -90,7 +95,7 @@ static void queue(bool pio, u64 addr, u64 value, u32 len)
 	struct kvm_coalesced_mmio *e = &ring()->coalesced_mmio[ring()->last];
 
 	*e = (struct kvm_coalesced_mmio){.phys_addr = addr, .len = len, .pio = pio};
-	memcpy(e->data, &value, sizeof(e->data));
+	put_le64(e->data, value);
 	__atomic_store_n(&ring()->last, (ring()->last + 1) % room(), __ATOMIC_RELEASE);
 }
 

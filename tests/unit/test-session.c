@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* BIG-ENDIAN */
 /* WRAP: pthread_create kvm_end kvm_resume vcpus_start vcpus_stop event_init event_run */
 /* TSAN */
 /*

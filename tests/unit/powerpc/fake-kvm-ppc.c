@@ -33,6 +33,8 @@ const struct fake_cap fake_arch_caps[] = {
 	{KVM_CAP_IRQFD_RESAMPLE, 1},
 	{KVM_CAP_IOEVENTFD, 1},
 	{KVM_CAP_IOEVENTFD_ANY_LENGTH, 1},
+	{KVM_CAP_COALESCED_MMIO, KVM_COALESCED_MMIO_PAGE_OFFSET},
+	{KVM_CAP_COALESCED_PIO, 1},
 	{KVM_CAP_INTERNAL_ERROR_DATA, 1},
 	{KVM_CAP_ONE_REG, 1},
 	{KVM_CAP_DEVICE_CTRL, 1},
@@ -102,7 +104,6 @@ void fake_ppc_host(enum fake_ppc_kind kind)
 		fake_kvm_set_cap(e500[i], 1);
 	fake_kvm_set_cap(KVM_CAP_IRQ_ROUTING, FAKE_MAX_ROUTES);
 	fake_kvm_set_cap(KVM_CAP_SIGNAL_MSI, 1);
-	fake_kvm_set_cap(KVM_CAP_COALESCED_MMIO, KVM_COALESCED_MMIO_PAGE_OFFSET);
 	fake_kvm_remove_type(KVM_DEV_TYPE_XICS);
 	fake_kvm_remove_type(KVM_DEV_TYPE_XIVE);
 	for (u32 i = 0; i < ARRAY_SIZE(e500_types); i++)

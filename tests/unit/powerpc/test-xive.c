@@ -539,9 +539,10 @@ static int set_and_interrupt(struct fake_device *dev, const struct kvm_device_at
 
 static void test_event_meanwhile(void **state)
 {
-	struct fake_device_type eager = fake_xive_type;
+	static struct fake_device_type eager; /* the VM has it until after the test */
 	struct buf saved;
 
+	eager = fake_xive_type;
 	real_set = eager.set;
 	eager.set = set_and_interrupt;
 	fake_kvm_add_type(&eager);
