@@ -194,8 +194,8 @@ struct fake_exit {
 	enum fake_exit_kind kind;
 	u64 addr;
 	u32 len;
-	u32 repeat; /* so many times; 0 counts as 1 */
-	u32 count;  /* FAKE_OUT, FAKE_IN: items of a string instruction; 0 counts as 1 */
+	u32 repeat;  /* so many times; 0 counts as 1 */
+	u32 count;   /* FAKE_OUT, FAKE_IN: items of a string instruction; 0 counts as 1 */
 	u64 value;   /* its bytes go out, and come in, in little-endian order, whatever the host's is */
 	u64 *result; /* the first item */
 	void (*call)(struct fake_vcpu *vcpu, void *arg);

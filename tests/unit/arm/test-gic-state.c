@@ -4,6 +4,7 @@
  * from there as the same bytes, and is what the fake KVM's interrupts then are; state that is not of this
  * kind, or damaged, is refused with one line; and nothing is read or written while a vCPU runs.
  */
+#include "brief.h"
 #include "irqchip-state.h"
 #include <stdlib.h>
 
@@ -286,10 +287,10 @@ static void test_damaged(void **state)
 		up_with(arm_chips[i].name, "2");
 		s = save();
 		capture_begin(STDERR_FILENO);
-		for (size_t n = 0; n < s.len; n += n < 128 ? 1 : 61)
+		for (size_t n = 0; n < s.len; n += n < 128 ? 1 : stride(61))
 			assert_true(restore(s.data, n) < 0);
 		/* And any byte of it wrong: refused or taken, never more. */
-		for (size_t n = 0; n < s.len; n += n < 256 ? 1 : 131) {
+		for (size_t n = 0; n < s.len; n += n < 256 ? 1 : stride(131)) {
 			s.data[n] ^= 0xa5;
 			if (restore(s.data, s.len) > 0)
 				fail();
@@ -368,7 +369,7 @@ static void assert_each_failure(unsigned long req, bool in)
 			assert_int_equal(restore(s.data, s.len), 0);
 		calls = fake_kvm_count(fake_ioctl_name(req)) - before;
 		assert_true(calls > (in ? 100 : 20) || req == KVM_SET_DEVICE_ATTR);
-		for (u32 n = 1; n <= calls; n += n < 40 || n + 40 > calls ? 1 : 23) {
+		for (u32 n = 1; n <= calls; n += n < 40 || n + 40 > calls ? 1 : stride(23)) {
 			struct buf again = {0};
 			struct irqchip *chip = &vm.kvm.irqchip;
 			struct state st;

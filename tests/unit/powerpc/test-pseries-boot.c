@@ -176,8 +176,12 @@ static void test_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PSERIES_TEST(test_vmlinux), PSERIES_TEST(test_big_endian), PSERIES_TEST(test_zimage),
-		PSERIES_TEST(test_gzip),    PSERIES_TEST(test_initrd),	   PSERIES_TEST(test_refused),
+		PSERIES_TEST(test_vmlinux),
+		PSERIES_TEST(test_big_endian),
+		PSERIES_TEST(test_zimage),
+		PSERIES_TEST(test_gzip),
+		PSERIES_TEST(test_initrd),
+		PSERIES_TEST(test_refused),
 		PSERIES_TEST(test_memory),
 #if __SIZEOF_POINTER__ > 4
 		PSERIES_TEST(test_much_memory),

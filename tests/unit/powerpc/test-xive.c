@@ -6,6 +6,7 @@
  */
 #include "pseries-vm.h"
 
+#include "brief.h"
 #include "chip-state.h"
 #include <endian.h>
 #include <libfdt.h>
@@ -516,7 +517,7 @@ static void test_round_trip(void **state)
 	static const char *const cpus[] = {"1", "2", "8"};
 
 	for (u32 k = 0; k < ARRAY_SIZE(cpus); k++)
-		for (seed = 1; seed < 12; seed++) {
+		for (seed = 1; seed <= rounds(11); seed++) {
 			vm_down();
 			fake_kvm_reset();
 			assert_round_trip(cpus[k]);
@@ -576,13 +577,13 @@ static void test_refused(void **state)
 	assert_refused(saved.data, saved.len, -ENOENT, "xi");
 	up_with("2");
 	assert_refused(xics.data, xics.len, -ENOENT, "xi");
-	for (size_t len = 0; len < saved.len; len += 7) {
+	for (size_t len = 0; len < saved.len; len += stride(7)) {
 		capture_begin(STDERR_FILENO);
 		assert_true(restore(saved.data, len) < 0);
 		assert_one_line(capture_end(), "irqchip");
 	}
 	/* Any byte of it may be anything: refused or not, and nothing falls over. */
-	for (size_t i = 0; i < saved.len; i += 5) {
+	for (size_t i = 0; i < saved.len; i += stride(5)) {
 		u8 was = saved.data[i];
 
 		saved.data[i] ^= 0xff;
