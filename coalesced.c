@@ -19,11 +19,12 @@
 
 struct coalesced {
 	struct kvm *kvm;
-	struct kvm_coalesced_mmio_ring *ring;
 	u32 room;	      /* entries of the ring */
 	pthread_mutex_t lock; /* guards taking entries out */
 	_Atomic u32 zones;
-	_Atomic int pio; /* 1: the kernel has KVM_CAP_COALESCED_PIO; 0: not; -1: not asked yet */
+	/* What the kernel has, asked when the first zone is wanted; -1: not asked yet. */
+	_Atomic int page; /* of the ring within the kvm_run mapping; 0: there is none */
+	_Atomic int pio;  /* 1: ports too */
 	struct event_timer timer;
 };
 
@@ -48,13 +49,10 @@ static void on_timer(struct event_timer *timer)
 
 int coalesced_init(struct kvm *kvm)
 {
-	int page = kvm_cap(kvm, KVM_CAP_COALESCED_MMIO);
-	long page_size = sysconf(_SC_PAGESIZE);
 	struct coalesced *co;
 	int err;
 
-	/* The extension's value is the ring's page within the kvm_run mapping; 0: this KVM has none. */
-	if (page <= 0 || !kvm->nr_vcpus || (u64)(page + 1) * (u64)page_size > kvm->run_size)
+	if (!kvm->nr_vcpus)
 		return 0;
 	co = calloc(1, sizeof(*co));
 	if (!co) {
@@ -62,9 +60,9 @@ int coalesced_init(struct kvm *kvm)
 		return -ENOMEM;
 	}
 	co->kvm = kvm;
-	co->ring = (void *)((u8 *)kvm->vcpu[0].run + page * page_size);
-	co->room = (u32)((page_size - sizeof(*co->ring)) / sizeof(co->ring->coalesced_mmio[0]));
-	co->pio = -1;
+	co->room = (u32)(((u64)sysconf(_SC_PAGESIZE) - sizeof(struct kvm_coalesced_mmio_ring)) /
+			 sizeof(struct kvm_coalesced_mmio));
+	co->page = co->pio = -1;
 	pthread_mutex_init(&co->lock, NULL);
 	err = event_timer_init(&kvm->loop, &co->timer, on_timer, co);
 	if (err) {
@@ -89,6 +87,25 @@ void coalesced_destroy(struct kvm *kvm)
 	kvm->coalesced = NULL;
 }
 
+/* The extension's value is the ring's page. Two threads that ask at once hear the same. */
+static bool has_ring(struct coalesced *co)
+{
+	if (co->page < 0) {
+		int page = kvm_cap(co->kvm, KVM_CAP_COALESCED_MMIO);
+
+		co->page = (u64)(page + 1) * (u64)sysconf(_SC_PAGESIZE) > co->kvm->run_size ? 0 : page;
+	}
+	return co->page > 0;
+}
+
+/* NULL while there was no zone yet: then nobody has to look at that page. */
+static struct kvm_coalesced_mmio_ring *ring_of(struct coalesced *co)
+{
+	int page = atomic_load(&co->page);
+
+	return page > 0 ? (void *)((u8 *)co->kvm->vcpu[0].run + page * sysconf(_SC_PAGESIZE)) : NULL;
+}
+
 /* A kernel without the extension would take a port for an address. */
 static bool has_pio(struct coalesced *co)
 {
@@ -103,7 +120,7 @@ int coalesced_add(struct kvm *kvm, enum bus_id bus, u64 addr, u32 len)
 	struct coalesced *co = kvm->coalesced;
 	int err;
 
-	if (!co || (bus == BUS_PIO && !has_pio(co)))
+	if (!co || !has_ring(co) || (bus == BUS_PIO && !has_pio(co)))
 		return -ENOTSUP;
 	err = kvm_ioctl(kvm->vm_fd, KVM_REGISTER_COALESCED_MMIO, &zone);
 	if (err < 0)
@@ -126,21 +143,22 @@ void coalesced_remove(struct kvm *kvm, enum bus_id bus, u64 addr, u32 len)
 void coalesced_drain(struct kvm *kvm)
 {
 	struct coalesced *co = kvm->coalesced;
+	struct kvm_coalesced_mmio_ring *ring = co ? ring_of(co) : NULL;
 	u32 first, last;
 
-	if (!co || __atomic_load_n(&co->ring->first, __ATOMIC_RELAXED) ==
-			   __atomic_load_n(&co->ring->last, __ATOMIC_ACQUIRE))
+	if (!ring ||
+	    __atomic_load_n(&ring->first, __ATOMIC_RELAXED) == __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE))
 		return;
 	pthread_mutex_lock(&co->lock);
 	for (;;) {
 		struct kvm_coalesced_mmio entry;
 
-		first = co->ring->first;
-		last = __atomic_load_n(&co->ring->last, __ATOMIC_ACQUIRE);
+		first = ring->first;
+		last = __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE);
 		/* The page is shared with the kernel alone, yet an index is not worth trusting. */
 		if (first == last || first >= co->room || last >= co->room)
 			break;
-		entry = co->ring->coalesced_mmio[first];
+		entry = ring->coalesced_mmio[first];
 		if (entry.len <= sizeof(entry.data))
 			bus_access(kvm, NULL, entry.pio ? BUS_PIO : BUS_MMIO, entry.phys_addr, entry.data,
 				   entry.len, true);
@@ -148,7 +166,7 @@ void coalesced_drain(struct kvm *kvm)
 		 * The entry leaves the ring only now that the device has had it: a vCPU that finds the ring
 		 * empty, without the lock, goes on to its next access.
 		 */
-		__atomic_store_n(&co->ring->first, (first + 1) % co->room, __ATOMIC_RELEASE);
+		__atomic_store_n(&ring->first, (first + 1) % co->room, __ATOMIC_RELEASE);
 	}
 	pthread_mutex_unlock(&co->lock);
 }

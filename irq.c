@@ -2,8 +2,8 @@
 /*
  * Lines, routes, irqfds and ioeventfds: everything about interrupts that is the same for each controller.
  *
- * The routing table is ours; KVM_SET_GSI_ROUTING replaces the kernel's copy of it as a whole. While the VM is
- * being built routes only gather; the first MSI (or a chip that brings its own pins) sends them down.
+ * The routing table is ours; KVM_SET_GSI_ROUTING replaces the kernel's copy of it as a whole. Until the first
+ * MSI route (or a chip that brings its own pins) the kernel's own table serves, and ours is empty.
  */
 #include <errno.h>
 #include <lkvm/device.h>
@@ -87,10 +87,8 @@ int irqchip_create(struct kvm *kvm)
 int irqchip_finalize(struct kvm *kvm)
 {
 	const struct irqchip_ops *ops = kvm->irqchip.ops;
-	int err = ops->routes ? ops->routes(&kvm->irqchip) : 0;
+	int err = ops->finalize ? ops->finalize(&kvm->irqchip) : 0;
 
-	if (!err && ops->finalize)
-		err = ops->finalize(&kvm->irqchip);
 	/* Some chips put the kernel's own table in place of ours when they are initialised. */
 	if (!err && kvm->irq.routing_live)
 		err = irq_routing_commit(kvm);
@@ -212,27 +210,27 @@ static int entry_add(struct irq_state *irq, const struct kvm_irq_routing_entry *
 	return 0;
 }
 
-int irq_add_route(struct kvm *kvm, const struct kvm_irq_routing_entry *entry)
-{
-	int err;
-
-	pthread_mutex_lock(&kvm->irq.lock);
-	err = entry_add(&kvm->irq, entry);
-	if (!err && kvm->irq.routing_live) {
-		err = routing_commit(kvm);
-		if (err)
-			kvm->irq.nr_entries--;
-	}
-	pthread_mutex_unlock(&kvm->irq.lock);
-	return err;
-}
-
 int irq_route_pin(struct kvm *kvm, u32 gsi, u32 chip, u32 pin)
 {
 	struct kvm_irq_routing_entry entry = {
 		.gsi = gsi, .type = KVM_IRQ_ROUTING_IRQCHIP, .u.irqchip = {.irqchip = chip, .pin = pin}};
 
-	return irq_add_route(kvm, &entry);
+	return entry_add(&kvm->irq, &entry);
+}
+
+/* Before any other route: the chip's pins, which ours takes from the kernel's table. With irq.lock held. */
+static int pins_add(struct kvm *kvm)
+{
+	struct irq_state *irq = &kvm->irq;
+	int err;
+
+	if (irq->pins_added || !kvm->irqchip.ops->routes)
+		return 0;
+	err = kvm->irqchip.ops->routes(&kvm->irqchip);
+	if (err)
+		irq->nr_entries = 0;
+	irq->pins_added = !err;
+	return err;
 }
 
 int irq_routing_commit(struct kvm *kvm)
@@ -240,7 +238,9 @@ int irq_routing_commit(struct kvm *kvm)
 	int err;
 
 	pthread_mutex_lock(&kvm->irq.lock);
-	err = routing_commit(kvm);
+	err = pins_add(kvm);
+	if (!err)
+		err = routing_commit(kvm);
 	pthread_mutex_unlock(&kvm->irq.lock);
 	return err;
 }
@@ -286,10 +286,11 @@ int irq_msi_add(struct kvm *kvm, const struct msi_msg *msg)
 		return msi_line(kvm, msg);
 	limit = kvm_cap(kvm, KVM_CAP_IRQ_ROUTING);
 	pthread_mutex_lock(&irq->lock);
+	err = pins_add(kvm);
 	gsi = free_gsi(irq);
-	if (limit > 0 && gsi >= (u32)limit)
+	if (!err && limit > 0 && gsi >= (u32)limit)
 		err = -ENOSPC;
-	else
+	if (!err)
 		err = msi_entry(kvm, gsi, msg, &entry);
 	if (!err)
 		err = entry_add(irq, &entry);
@@ -372,6 +373,8 @@ int irq_pin_msi(struct kvm *kvm, u32 pin, const struct msi_msg *msg)
 	int err = msg ? msi_entry(kvm, pin, msg, &now) : 0;
 
 	pthread_mutex_lock(&kvm->irq.lock);
+	if (!err)
+		err = pins_add(kvm);
 	if (!err)
 		err = entry_replace(kvm, msi_find(&kvm->irq, pin), msg ? &now : NULL);
 	pthread_mutex_unlock(&kvm->irq.lock);

@@ -40,7 +40,7 @@ static int describe_chosen(struct kvm *kvm, struct fdt *fdt)
 
 static int describe_cpus(struct kvm *kvm, struct fdt *fdt)
 {
-	dt_begin(fdt, "cpus");
+	dt_begin_node(fdt, "cpus");
 	dt_u32(fdt, "#address-cells", 2);
 	dt_u32(fdt, "#size-cells", 0);
 	for (u32 i = 0; i < kvm->nr_vcpus; i++) {
@@ -51,7 +51,7 @@ static int describe_cpus(struct kvm *kvm, struct fdt *fdt)
 			log_error("vcpu %u: its MPIDR_EL1: %s", i, strerror(-err));
 			return err;
 		}
-		dt_begin(fdt, "cpu@%" PRIx64, affinity);
+		dt_begin_at(fdt, "cpu", affinity);
 		dt_str(fdt, "device_type", "cpu");
 		dt_str(fdt, "compatible", "arm,armv8");
 		if (kvm->nr_vcpus > 1)
@@ -67,7 +67,7 @@ static void describe_psci(struct fdt *fdt)
 {
 	static const char *const compatible[] = {"arm,psci-1.0", "arm,psci-0.2"};
 
-	dt_begin(fdt, "psci");
+	dt_begin_node(fdt, "psci");
 	dt_strs(fdt, "compatible", compatible, ARRAY_SIZE(compatible));
 	dt_str(fdt, "method", "hvc");
 	dt_end(fdt);
@@ -83,7 +83,7 @@ static void describe_timer(const struct kvm *kvm, struct fdt *fdt)
 
 	for (u32 i = 0; i < ARRAY_SIZE(ppi); i++)
 		gic_ppi_cells(&kvm->irqchip, ppi[i], &cells[3 * i]);
-	dt_begin(fdt, "timer");
+	dt_begin_node(fdt, "timer");
 	if (kvm->cfg->aarch32)
 		dt_strs(fdt, "compatible", name32, 1);
 	else
@@ -100,7 +100,7 @@ static void describe_pmu(const struct kvm *kvm, struct fdt *fdt)
 	if (!arm_has_feature(kvm, KVM_ARM_VCPU_PMU_V3))
 		return;
 	gic_ppi_cells(&kvm->irqchip, ARM_PPI_PMU, cells);
-	dt_begin(fdt, "pmu");
+	dt_begin_node(fdt, "pmu");
 	dt_str(fdt, "compatible", kvm->cfg->aarch32 ? "arm,cortex-a15-pmu" : "arm,armv8-pmuv3");
 	dt_cells(fdt, "interrupts", cells, 3);
 	dt_end(fdt);
@@ -109,7 +109,7 @@ static void describe_pmu(const struct kvm *kvm, struct fdt *fdt)
 /* What PrimeCell devices (RTC, GPIO) name as their clock. */
 static void describe_clock(struct fdt *fdt)
 {
-	dt_begin(fdt, "apb-pclk");
+	dt_begin_node(fdt, "apb-pclk");
 	dt_phandle(fdt, DT_CLOCK);
 	dt_str(fdt, "compatible", "fixed-clock");
 	dt_u32(fdt, "#clock-cells", 0);

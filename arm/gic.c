@@ -88,7 +88,7 @@ void gic_ppi_cells(const struct irqchip *chip, u32 intid, u32 cells[3])
 
 void gic_dt_begin(struct fdt *fdt, const char *const *compatible, size_t n)
 {
-	dt_begin(fdt, "interrupt-controller@%llx", ARM_GIC_DIST);
+	dt_begin_at(fdt, "interrupt-controller", ARM_GIC_DIST);
 	dt_phandle(fdt, DT_IRQCHIP);
 	dt_strs(fdt, "compatible", compatible, n);
 	dt_empty(fdt, "interrupt-controller");

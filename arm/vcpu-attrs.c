@@ -266,17 +266,20 @@ static int init_pmu(struct vcpu *vcpu, const u32 *type)
 
 int arm_vcpus_finalize(struct kvm *kvm)
 {
-	bool pmu = arm_has_feature(kvm, KVM_ARM_VCPU_PMU_V3);
+	bool pmu = arm_has_feature(kvm, KVM_ARM_VCPU_PMU_V3), stolen_time = arm_of(kvm)->pvtime_mem;
 	u32 type;
 	int found = pmu ? find_pmu(kvm, &type) : 0, err = found < 0 ? found : 0;
 
 	for (u32 i = 0; i < kvm->nr_vcpus && !err; i++) {
 		struct vcpu *vcpu = &kvm->vcpu[i];
 
-		/* The first vCPU's are everybody's. Kernels that take no attributes here answer EINVAL. */
-		if (!i && kvm_cap(kvm, KVM_CAP_VCPU_ATTRIBUTES))
+		/*
+		 * The first vCPU's are everybody's. Kernels that take no attributes here answer EINVAL; one
+		 * with stolen time, an attribute itself, need not be asked.
+		 */
+		if (!i && (stolen_time || kvm_cap(kvm, KVM_CAP_VCPU_ATTRIBUTES)))
 			err = kvm_attr_apply("vcpu 0", vcpu->fd, &vcpu_attrs[A_VTIMER], 2);
-		if (!err && arm_of(kvm)->pvtime_mem)
+		if (!err && stolen_time)
 			err = set_on(vcpu, &vcpu_attrs[A_PVTIME], ARM_PVTIME + 64ull * i);
 		if (!err && pmu)
 			err = init_pmu(vcpu, found ? &type : NULL);

@@ -28,7 +28,7 @@ int dt_chosen(struct fdt *fdt, struct kvm *kvm, const struct dt_chosen *chosen)
 
 	if (err)
 		return err;
-	dt_begin(fdt, "chosen");
+	dt_begin_node(fdt, "chosen");
 	dt_str(fdt, "bootargs", cmdline ? cmdline : "");
 	free(cmdline);
 	dt_str(fdt, "stdout-path", chosen->stdout_path);
@@ -49,7 +49,7 @@ void dt_memory(struct fdt *fdt, const struct kvm *kvm, gpa_t gpa)
 {
 	const u64 ram[1][2] = {{gpa, guest_ram_size(&kvm->mem)}};
 
-	dt_begin(fdt, "memory@%" PRIx64, gpa);
+	dt_begin_at(fdt, "memory", gpa);
 	dt_str(fdt, "device_type", "memory");
 	dt_reg(fdt, ram, 1);
 	dt_end(fdt);

@@ -71,7 +71,7 @@ void dt_init(struct fdt *fdt, const struct kvm *kvm, size_t max)
 	/* To look for each property's name among those before would take most of the time. */
 	dt_do(fdt, fdt_create_with_flags(fdt->blob, (int)fdt->room, FDT_CREATE_FLAG_NO_NAME_DEDUP));
 	dt_do(fdt, fdt_finish_reservemap(fdt->blob));
-	dt_begin(fdt, "%s", "");
+	dt_do(fdt, fdt_begin_node(fdt->blob, ""));
 }
 
 int dt_finish(struct fdt *fdt)
@@ -118,6 +118,28 @@ void dt_begin(struct fdt *fdt, const char *fmt, ...)
 	dt_do(fdt, fdt_begin_node(fdt->blob, name));
 }
 
+void dt_begin_node(struct fdt *fdt, const char *name)
+{
+	dt_do(fdt, fdt_begin_node(fdt->blob, name));
+}
+
+/* By hand, for printf would take more time than all that libfdt does for the node. */
+void dt_begin_at(struct fdt *fdt, const char *name, u64 unit)
+{
+	size_t n = min_u64(strlen(name), 40);
+	int digits = 1;
+	char full[64];
+
+	while (digits < 16 && unit >> (4 * digits))
+		digits++;
+	memcpy(full, name, n);
+	full[n++] = '@';
+	while (digits--)
+		full[n++] = "0123456789abcdef"[unit >> (4 * digits) & 0xf];
+	full[n] = '\0';
+	dt_do(fdt, fdt_begin_node(fdt->blob, full));
+}
+
 void dt_end(struct fdt *fdt)
 {
 	dt_do(fdt, fdt_end_node(fdt->blob));
@@ -150,14 +172,14 @@ void dt_str(struct fdt *fdt, const char *name, const char *v)
 
 void dt_strs(struct fdt *fdt, const char *name, const char *const *v, size_t n)
 {
-	struct buf all = {0};
+	size_t len = 0;
+	void *to = NULL;
 
 	for (size_t i = 0; i < n; i++)
-		buf_add(&all, v[i], strlen(v[i]) + 1);
-	if (all.err && !fdt->err)
-		fdt->err = all.err;
-	dt_bytes(fdt, name, all.data, all.len);
-	buf_free(&all);
+		len += strlen(v[i]) + 1;
+	dt_do(fdt, fdt_property_placeholder(fdt->blob, name, (int)len, &to));
+	for (size_t i = 0; i < n && !fdt->err; i++)
+		to = stpcpy(to, v[i]) + 1;
 }
 
 void dt_cells(struct fdt *fdt, const char *name, const u32 *cells, size_t n)
@@ -186,7 +208,7 @@ void dt_device(struct fdt *fdt, const char *name, const char *compatible, u64 ba
 {
 	const u64 range[1][2] = {{base, size}};
 
-	dt_begin(fdt, "%s@%llx", name, (unsigned long long)base);
+	dt_begin_at(fdt, name, base);
 	dt_str(fdt, "compatible", compatible);
 	dt_reg(fdt, range, 1);
 }

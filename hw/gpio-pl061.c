@@ -237,9 +237,9 @@ static int gpio_describe(const struct device *dev, struct fdt *fdt)
 	dt_u32(fdt, "#address-cells", 0); /* newer dtc wants it of every interrupt controller */
 	dt_end(fdt);
 
-	dt_begin(fdt, "gpio-keys");
+	dt_begin_node(fdt, "gpio-keys");
 	dt_str(fdt, "compatible", "gpio-keys");
-	dt_begin(fdt, "poweroff");
+	dt_begin_node(fdt, "poweroff");
 	dt_str(fdt, "label", "power button");
 	dt_u32(fdt, "linux,code", KEY_POWER);
 	dt_cells(fdt, "gpios", button, ARRAY_SIZE(button));

@@ -33,7 +33,7 @@ static inline void primecell_describe(const struct device *dev, struct fdt *fdt,
 	const char *const compatible[] = {part, "arm,primecell"};
 	const u32 clock = DT_CLOCK;
 
-	dt_begin(fdt, "%s@%llx", name, (unsigned long long)dev->board->base);
+	dt_begin_at(fdt, name, dev->board->base);
 	dt_strs(fdt, "compatible", compatible, ARRAY_SIZE(compatible));
 	dt_reg(fdt, range, 1);
 	if (dev->board->line != IRQ_NONE)

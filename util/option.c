@@ -130,6 +130,17 @@ struct walk {
 	char shown[40];
 };
 
+/* Into w->shown; no printf, for every option of a start passes here, and nearly none is ever shown. */
+static void walk_show(struct walk *w, const char *dashes, const char *name, size_t len)
+{
+	size_t n = strlen(dashes);
+
+	len = len < sizeof(w->shown) - n ? len : sizeof(w->shown) - n - 1;
+	memcpy(w->shown, dashes, n);
+	memcpy(w->shown + n, name, len);
+	w->shown[n + len] = '\0';
+}
+
 /* True when the word is certainly an option of ours, and so not the argument of the one before it. */
 static bool is_option_word(const struct option_parser *p, const char *word)
 {
@@ -189,7 +200,7 @@ static int walk_next(const struct option_parser *p, struct walk *w)
 					unknown_option(p, p->verb, "--", word, len);
 				return -EINVAL;
 			}
-			snprintf(w->shown, sizeof(w->shown), "--%s", w->opt->name);
+			walk_show(w, "--", w->opt->name, len);
 			return walk_argument(p, w, attached);
 		}
 		/* -mem for --mem is the usual slip; taken by its letters it would be "-m em". */
@@ -207,7 +218,7 @@ static int walk_next(const struct option_parser *p, struct walk *w)
 			unknown_option(p, p->verb, "-", w->cluster, strlen(w->cluster));
 		return -EINVAL;
 	}
-	snprintf(w->shown, sizeof(w->shown), "-%c", w->cluster[0]);
+	walk_show(w, "-", w->cluster, 1);
 	attached = w->cluster[1] ? w->cluster + 1 : NULL;
 	if (takes_arg(w->opt)) {
 		w->cluster = NULL;

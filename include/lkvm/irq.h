@@ -34,7 +34,7 @@ struct irqchip_ops {
 	int (*set_line)(struct irqchip *chip, u32 line, bool level);
 	int (*msi_route)(struct irqchip *chip, const struct msi_msg *msg,
 			 struct kvm_irq_routing_entry *entry);
-	/* Fills the routing entries of the chip's own pins at finalize; may be NULL. */
+	/* Adds the routes of the chip's own pins (irq_route_pin()), when a route is first wanted; may be NULL. */
 	int (*routes)(struct irqchip *chip);
 	int (*describe)(const struct irqchip *chip, struct fdt *fdt);
 	/* How a line stands in a device tree's "interrupts": the cells and their count. */
@@ -71,6 +71,7 @@ struct irq_state {
 	pthread_mutex_t line_lock; /* guards drivers[]; taken before any lock of the chip */
 	u64 shared[4];
 	u8 drivers[256];   /* of a shared line: how many drive it high now */
+	bool pins_added;   /* ops->routes was called */
 	bool routing_live; /* KVM_SET_GSI_ROUTING has been called: changes go to the kernel at once */
 };
 
@@ -94,9 +95,7 @@ int __must_check irq_alloc(struct kvm *kvm, u32 first);
  */
 void irq_set_line(struct kvm *kvm, u32 line, bool level);
 
-/* Appends a fixed route (a chip's pin); before `run`, from irqchip ops->routes. */
-int __must_check irq_add_route(struct kvm *kvm, const struct kvm_irq_routing_entry *entry);
-/* The usual kind of fixed route: a GSI to a pin of a chip (KVM_IRQCHIP_*). */
+/* A fixed route, of a GSI to a pin of a chip (KVM_IRQCHIP_*); from irqchip ops->routes alone. */
 int __must_check irq_route_pin(struct kvm *kvm, u32 gsi, u32 chip, u32 pin);
 /* Sends the whole table down; a chip whose pins have no default routes in the kernel calls it at finalize. */
 int __must_check irq_routing_commit(struct kvm *kvm);
