@@ -107,10 +107,10 @@ $(BIN)lkvm: $(OBJ)
 LOADERS := $(O)/host/slirp-load.o
 
 # Stripped, and with few segments: it is for an initramfs or a container, and starts 0.1 ms sooner so.
-$(BIN)lkvm-static: $(OBJ)
+$(BIN)lkvm-static: $(OBJ) start.ld
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LKVM_LDFLAGS) $(LDFLAGS) -static -no-pie -Wl,-z,noseparate-code $(if $(SAN),,-s) \
-		-o $@ $(filter-out $(LOADERS),$^) $(FEATURE_LIBS_STATIC) -lfdt -lz
+	$(Q)$(CC) $(LKVM_LDFLAGS) $(LDFLAGS) -static -no-pie -Wl,-z,noseparate-code \
+		-Wl,-T,start.ld $(if $(SAN),,-s) -o $@ $(filter-out $(LOADERS) %.ld,$^) $(FEATURE_LIBS_STATIC) -lfdt -lz
 endif
 ifneq ($(BIN),)
 .PHONY: lkvm-static
