@@ -110,7 +110,8 @@ LOADERS := $(O)/host/slirp-load.o
 $(BIN)lkvm-static: $(OBJ) start.ld
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LKVM_LDFLAGS) $(LDFLAGS) -static -no-pie -Wl,-z,noseparate-code \
-		-Wl,-T,start.ld $(if $(SAN),,-s) -o $@ $(filter-out $(LOADERS) %.ld,$^) $(FEATURE_LIBS_STATIC) -lfdt -lz
+		-Wl,-T,start.ld $(if $(SAN),,-s) -o $@ $(filter-out $(LOADERS) %.ld,$^) \
+		$(FEATURE_LIBS_STATIC) -lfdt -lz
 endif
 ifneq ($(BIN),)
 .PHONY: lkvm-static

@@ -42,7 +42,7 @@ int __must_check dt_dump(const struct fdt *fdt, const char *path);
 void dt_free(struct fdt *fdt);
 
 void dt_begin(struct fdt *fdt, const char *fmt, ...) __printf(2, 3); /* a node, "serial@1000000" */
-void dt_begin_node(struct fdt *fdt, const char *name);	     /* "timer" */
+void dt_begin_node(struct fdt *fdt, const char *name);		     /* "timer" */
 void dt_begin_at(struct fdt *fdt, const char *name, u64 unit); /* "serial", 0x1000000: the first one's name */
 void dt_end(struct fdt *fdt);
 void dt_empty(struct fdt *fdt, const char *name);

@@ -34,7 +34,7 @@ struct irqchip_ops {
 	int (*set_line)(struct irqchip *chip, u32 line, bool level);
 	int (*msi_route)(struct irqchip *chip, const struct msi_msg *msg,
 			 struct kvm_irq_routing_entry *entry);
-	/* Adds the routes of the chip's own pins (irq_route_pin()), when a route is first wanted; may be NULL. */
+	/* Adds the routes of the chip's pins (irq_route_pin()), when a route is first wanted; may be NULL. */
 	int (*routes)(struct irqchip *chip);
 	int (*describe)(const struct irqchip *chip, struct fdt *fdt);
 	/* How a line stands in a device tree's "interrupts": the cells and their count. */
