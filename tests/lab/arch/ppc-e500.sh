@@ -41,7 +41,9 @@ TRANSPORTS='pci mmio' GUEST_EXT4=
 GUEST_TIMER='^LAB-IRQ LOC:.*timer event'
 IRQCHIPS='mpic-4.2 mpic-2.0' NO_IRQCHIPS='xics xive'
 PC_REGISTER=pc
-HYPERVISOR_SAYS='KVM: Live patching for a fast VM worked'
+# It says nothing of KVM: its test of the page that it shares with KVM takes the address for no program's, and
+# fails without a word.
+HYPERVISOR_SAYS='Hardware name: lkvm e500'
 CLOCKS=timebase
 # Each of a guest's privileged instructions and TLB misses is an exit, emulated twice.
 SLOW=3
