@@ -143,9 +143,9 @@ static int describe_radix(const struct kvm *kvm, struct fdt *fdt)
 }
 
 /*
- * Segments' base pages, each with the pages that may be in such a segment, and how entries encode them. No page
- * of the guest's may be larger than the host's own where it must lie in one: H_ENTER would refuse it whenever the
- * host has no huge page there.
+ * Segments' base pages, each with the pages that may be in such a segment, and how entries encode them. No
+ * page of the guest's may be larger than the host's own where it must lie in one: H_ENTER would refuse it
+ * whenever the host has no huge page there.
  */
 static void describe_page_sizes(const struct kvm *kvm, const struct kvm_ppc_smmu_info *info, struct fdt *fdt)
 {

@@ -169,7 +169,8 @@ static void test_hash(void **state)
 {
 	static const char *const more[] = {"--mmu", "hash", NULL};
 	/* None larger than the host's own: it has larger ones at times only. */
-	static const u32 of_4k[] = {12, 0, 1, 12, 0}, of_64k[] = {12, 0, 2, 12, 0, 16, 7, 16, 0x110, 1, 16, 1};
+	static const u32 of_4k[] = {12, 0, 1, 12, 0},
+			 of_64k[] = {12, 0, 2, 12, 0, 16, 7, 16, 0x110, 1, 16, 1};
 	bool small = sysconf(_SC_PAGESIZE) < 0x10000;
 	const u32 *sizes = small ? of_4k : of_64k;
 	u32 size = small ? sizeof(of_4k) : sizeof(of_64k);
