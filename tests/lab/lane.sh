@@ -78,7 +78,7 @@ case_run() {
 	limit=$(sed -n 's/^# lab:.*bound=\([0-9]*\).*/\1/p' "$lab/cases/$1.sh")
 	: >"$work/tap.$1"
 	echo "run $1 $((${limit:-$bound} * ${SLOW:-1}))" >&4
-	while read -r -t 60 -u 3 record rest; do
+	while read -r -t $((60 * ${SLOW:-1})) -u 3 record rest; do
 		case $record in
 		sub) echo "$rest" >>"$work/tap.$1" ;;
 		file) take_file "$1" "$rest" ;;
