@@ -299,7 +299,7 @@ static void test_sigterm_while_halted(void **state)
 
 static void each_failure(const char *const *options, int err)
 {
-	const struct outcome_vm start = {greet, ARRAY_SIZE(greet), session, NULL, bed.fds};
+	const struct outcome_vm start = {greet, ARRAY_SIZE(greet), session, NULL, bed.fds, NULL};
 
 	outcome_each_failure(&start, options, err);
 }
