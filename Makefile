@@ -63,8 +63,8 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wol
 	-Wvla -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 -Wno-unused-parameter \
 	-Wimplicit-fallthrough
 CFLAGS ?= -O2 -g
-LKVM_CFLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -pthread -fno-strict-aliasing \
-	-fno-common -fstack-protector-strong -fPIE $(WARNINGS) $(if $(W),-Werror) \
+LKVM_CFLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -pthread \
+	-fno-strict-aliasing -fno-common -fstack-protector-strong -fPIE $(WARNINGS) $(if $(W),-Werror) \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined) \
 	$(if $(SYSROOT),--sysroot=$(SYSROOT))
 LKVM_CPPFLAGS := -Iinclude -I$(O)/include $(if $(PAPER),-isystem $(O)/uapi) -DLKVM_VERSION='"$(VERSION)"'

@@ -11,6 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* On a 32-bit host too: the Makefile asks for it. */
+_Static_assert(sizeof(time_t) == 8 && sizeof(off_t) == 8, "times end in 2038, files at 2 GiB");
+
 int event_add(struct event_loop *loop, struct event_source *src, u32 events)
 {
 	struct epoll_event ev = {.events = events, .data.ptr = src};

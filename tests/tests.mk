@@ -50,7 +50,7 @@ demo:
 # --- objects of tests: as ours, with the whole tree to include from ----------------------------------
 
 # private: what an object depends on must not see these.
-$(O)/tests/%.o: private LKVM_CPPFLAGS += -I. -Itests/unit
+$(O)/tests/%.o: private LKVM_CPPFLAGS += -I. -Itests/unit -include tests/unit/time64.h
 $(O)/tests/%.o: private LKVM_CFLAGS += -Wno-missing-prototypes
 
 # --- unit: one program a test-*.c, with all of lkvm but main and the seam, and the fake of the seam ----
@@ -74,7 +74,14 @@ endif
 UNIT := $(UNIT_SRC:%.c=$(O)/%)
 UNIT_FAKE_OBJ := $(UNIT_FAKE:%.c=$(O)/%.o)
 UNIT_OBJ := $(UNIT_SRC:%.c=$(O)/%.o) $(UNIT_MORE:%.c=$(O)/%.o) $(UNIT_FAKE_OBJ)
-unit_wraps = $(patsubst %,-Wl$(comma)--wrap=%,$(shell sed -n '1,10s/.*WRAP: *\(.*[^ ]\) *\*\/.*/\1/p' $(1)))
+# With times of 64 bits, 32-bit C libraries have some of them under other names (tests/unit/time64.h).
+unit_wraps = $(foreach w,$(shell sed -n '1,10s/.*WRAP: *\(.*[^ ]\) *\*\/.*/\1/p' $(1)),\
+	-Wl$(comma)--wrap=$(if $(TIME64_$(w)),$(if $(LONG_IS_4),$(TIME64_$(w)),$(w)),$(w)))
+LONG_IS_4 = $(filter 4,$(shell echo __SIZEOF_LONG__ | $(CC) -E -P -))
+TIME64_clock_gettime := __clock_gettime64
+TIME64_nanosleep := __nanosleep64
+TIME64_ioctl := __ioctl_time64
+TIME64_glob64 := __glob64_time64
 
 .PHONY: unit-programs
 unit-programs: $(UNIT)
