@@ -287,10 +287,10 @@ static void test_damaged(void **state)
 		up_with(arm_chips[i].name, "2");
 		s = save();
 		capture_begin(STDERR_FILENO);
-		for (size_t n = 0; n < s.len; n += n < 128 ? 1 : stride(61))
+		for (size_t n = 0; n < s.len; n += stride(n < 128 ? 1 : 61))
 			assert_true(restore(s.data, n) < 0);
 		/* And any byte of it wrong: refused or taken, never more. */
-		for (size_t n = 0; n < s.len; n += n < 256 ? 1 : stride(131)) {
+		for (size_t n = 0; n < s.len; n += stride(n < 256 ? 1 : 131)) {
 			s.data[n] ^= 0xa5;
 			if (restore(s.data, s.len) > 0)
 				fail();

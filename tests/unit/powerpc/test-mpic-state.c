@@ -247,7 +247,7 @@ static void test_refused(void **state)
 	assert_refused(saved.data, saved.len, -ENOENT, "mpic");
 	saved.data[1] = 'm';
 	/* Cut anywhere, and with something behind. */
-	for (size_t len = 0; len < saved.len; len += len < 64 ? 1 : stride(31)) {
+	for (size_t len = 0; len < saved.len; len += stride(len < 64 ? 1 : 31)) {
 		capture_begin(STDERR_FILENO);
 		assert_true(restore(saved.data, len) < 0);
 		assert_one_line(capture_end(), "irqchip");
@@ -265,7 +265,7 @@ static void test_hostile(void **state)
 
 	up("mpic-2.0", "1");
 	saved = save();
-	for (size_t i = 0; i < saved.len; i += i < 64 ? 1 : stride(257))
+	for (size_t i = 0; i < saved.len; i += stride(i < 64 ? 1 : 257))
 		for (u32 k = 0; k < 2; k++) {
 			u8 was = saved.data[i];
 
