@@ -131,7 +131,7 @@ image() {
 	cp -r "$lab/cases" "$lab/lib.sh" "$root/lab"
 	# Names of the row that L1 and the cases read
 	for name in row keep ARCH L1_MODULES L1_REPORT IRQCHIPS NO_IRQCHIPS GUEST_TIMER BUTTON_KERNEL \
-		TRANSPORTS GUEST_EXT4 SLOW \
+		TRANSPORTS GUEST_EXT4 SLOW DISK_MIB \
 		QUIET_EXITS VERBOSE_EXITS KVM_STATS PC_REGISTER HYPERVISOR_SAYS CLOCKS COMPLAINTS CPU_SAYS \
 		CPU_FEATURES SVE_MAX; do
 		echo "$name='${!name-}'"

@@ -46,7 +46,7 @@ PC_REGISTER=pc
 HYPERVISOR_SAYS='Hardware name: lkvm e500'
 CLOCKS=timebase
 # Each of a guest's privileged instructions and TLB misses is an exit, emulated twice.
-SLOW=3
+SLOW=3 DISK_MIB=2
 QUIET_EXITS=2000
 VERBOSE_EXITS=25000
 COMPLAINTS='(MPIC|mpic|OF|PCI|serial|virtio|epapr|KVM).*(rror|[Ff]ail|nvalid)'
