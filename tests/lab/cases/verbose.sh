@@ -10,7 +10,9 @@ check "the guest has 256 MiB, less what its kernel takes" between 180000 "$(info
 check "the guest's log is without a complaint about the machine" clean_log
 check "the guest knows that it runs on KVM" says "$HYPERVISOR_SAYS"
 check "the guest's clock is one of: $CLOCKS" one_of "$(info clocksource)" "$CLOCKS"
-check "the guest's clock shows L1's time" between $((today - 60)) "$(info date)" $((today + 600))
+# Neither an e500 guest nor its host has a clock that goes while they are off.
+row_is ppc-e500 ||
+	check "the guest's clock shows L1's time" between $((today - 60)) "$(info date)" $((today + 600))
 if row_is arm64; then
 	check "the guest has set its clock by the RTC" says "rtc-pl031.*setting system clock"
 	check "the guest knows of stolen time" says "using stolen time PV"
