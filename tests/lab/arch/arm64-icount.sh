@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=sh disable=SC2034
 #
-# The lab's row for arm64 on a host whose clock counts its instructions, a nanosecond each: times inside L1 are
-# counts, whatever else this machine does meanwhile. For `make bench`, no part of `arm64`. Data only; README.md
-# beside run says what each name means.
+# The lab's row for arm64 on a host whose clock counts its instructions, a nanosecond each: times inside L1
+# are counts, whatever else this machine does meanwhile. For `make bench`, no part of `arm64`. Data only;
+# README.md beside run says what each name means.
 
 # shellcheck source=arm64-gicv3.sh
 . "$lab/arch/arm64-gicv3.sh"
