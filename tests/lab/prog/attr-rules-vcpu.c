@@ -5,6 +5,7 @@
  * Documentation/virt/kvm/devices/arm-vgic-its.rst and vcpu.rst.
  */
 #include "prog.h"
+#include "raw-vm.h"
 
 #include <errno.h>
 #include <lkvm/kvm-device.h>

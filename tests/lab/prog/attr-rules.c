@@ -7,6 +7,7 @@
  * Which GIC is there is asked of the kernel; ITS and vCPUs are attr-rules-vcpu.c's.
  */
 #include "prog.h"
+#include "raw-vm.h"
 
 #include <errno.h>
 #include <lkvm/kvm-device.h>

@@ -4,9 +4,9 @@
 # tests/tests.mk for the architectures whose rows have cases for them. From NAME.c comes NAME.prog, beside the
 # payloads, which is where the lab looks (LAB_PAYLOADS).
 
-# arm64's are here, with what they share; others' in a folder of theirs.
+# arm64's are here, with what all share; others' in a folder of theirs.
 PROG_DIR := tests/lab/prog$(if $(filter-out arm,$(ARCHDIR)),/$(ARCHDIR))
-PROG_HELP := $(if $(filter arm,$(ARCHDIR)),tests/lab/prog/prog.c)
+PROG_HELP := tests/lab/prog/prog.c $(wildcard $(PROG_DIR)/raw-vm.c $(PROG_DIR)/chip.c)
 PROG_SRC := $(filter-out $(PROG_HELP),$(wildcard $(PROG_DIR)/*.c))
 PROG := $(PROG_SRC:$(PROG_DIR)/%.c=$(O)/tests/guest/%.prog)
 PROG_HELP_OBJ := $(PROG_HELP:%.c=$(O)/%.o)

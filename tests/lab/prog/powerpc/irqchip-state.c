@@ -7,15 +7,11 @@
  *
  * Says "ok TEXT", "not ok TEXT", "# TEXT", and "done" at the end, as payloads do.
  */
+#include "chip.h"
+
 #include <errno.h>
 #include <inttypes.h>
-#include <lkvm/config.h>
-#include <lkvm/kvm.h>
-#include <lkvm/state.h>
 #include <powerpc/xive.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define LEVEL	      PSERIES_IRQ_PCI
@@ -25,100 +21,6 @@
 #define QUEUE(server) (0x1000000ull + (server)*0x10000ull)
 
 enum { H_INT_SET_SOURCE_CONFIG = 0x3ac, H_INT_SET_QUEUE_CONFIG = 0x3b8, H_INT_ESB = 0x3c8 };
-
-static const char *chip;
-static u32 failures;
-
-static bool result(bool ok, const char *fmt, ...) __printf(2, 3);
-static bool result(bool ok, const char *fmt, ...)
-{
-	va_list ap;
-
-	failures += !ok;
-	printf("%s ", ok ? "ok" : "not ok");
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	printf("\n");
-	fflush(stdout);
-	return ok;
-}
-
-/* ---- VMs -------------------------------------------------------------------------------------------- */
-
-/* A VM that has all but a kernel; what cannot be made ends the program. */
-static struct kvm *make_vm(const char *name, const char *cpus)
-{
-	const char *const arguments[] = {"run",	      "-k", "/proc/self/exe", "-m",	"64", "-c", cpus,
-					 "--irqchip", chip, "--rng",	      "--name", name, NULL};
-	struct vm_config *cfg = calloc(1, sizeof(*cfg));
-	struct kvm *kvm = calloc(1, sizeof(*kvm));
-	bool help;
-
-	if (!cfg || !kvm ||
-	    config_parse(cfg, ARRAY_SIZE(arguments) - 1, (char **)(uintptr_t)arguments, &help) ||
-	    kvm_up(kvm, cfg, "irqchip-finalize")) {
-		result(false, "VM %s of %s vCPUs is made", name, cpus);
-		exit(1);
-	}
-	return kvm;
-}
-
-static struct buf save(struct kvm *kvm)
-{
-	struct buf out = {0};
-	struct state s;
-
-	state_init_out(&s, STATE_SAVE, &out);
-	kvm->irqchip.ops->state(&kvm->irqchip, &s);
-	if (state_finish(&s, "irqchip"))
-		exit(1);
-	return out;
-}
-
-static int restore(struct kvm *kvm, const struct buf *b)
-{
-	struct state s;
-
-	state_init_in(&s, b->data, b->len);
-	kvm->irqchip.ops->state(&kvm->irqchip, &s);
-	return state_finish(&s, "irqchip");
-}
-
-static void print(struct kvm *kvm)
-{
-	struct buf out = {0};
-	struct state s;
-	char *line, *save_at = NULL;
-
-	state_init_out(&s, STATE_TEXT, &out);
-	kvm->irqchip.ops->state(&kvm->irqchip, &s);
-	if (state_finish(&s, "irqchip"))
-		exit(1);
-	buf_add(&out, "", 1);
-	for (line = strtok_r((char *)out.data, "\n", &save_at); line; line = strtok_r(NULL, "\n", &save_at))
-		printf("# %s\n", line);
-	buf_free(&out);
-}
-
-static bool same(const struct buf *a, const struct buf *b)
-{
-	if (a->len == b->len && !memcmp(a->data, b->data, a->len))
-		return true;
-	for (size_t i = 0; i < a->len && i < b->len; i++)
-		if (a->data[i] != b->data[i]) {
-			printf("# lengths %zu and %zu, byte %zu is 0x%02x and 0x%02x\n", a->len, b->len, i,
-			       a->data[i], b->data[i]);
-			break;
-		}
-	return false;
-}
-
-static void line(struct kvm *kvm, u32 n, bool level)
-{
-	if (kvm->irqchip.ops->set_line(&kvm->irqchip, n, level) < 0)
-		result(false, "source %u can be triggered", n);
-}
 
 /* ---- XICS --------------------------------------------------------------------------------------------- */
 
@@ -152,12 +54,12 @@ static void xics_work(struct kvm *kvm)
 	source(kvm, MSI, 0, 0);
 	source(kvm, MSI + 1, 1, 0);
 	source(kvm, MSI + 2, 0, KVM_XICS_MASKED);
-	line(kvm, LEVEL, true);
-	line(kvm, LEVEL + 1, true);
-	line(kvm, MSI, true);
+	chip_line(kvm, LEVEL, true);
+	chip_line(kvm, LEVEL + 1, true);
+	chip_line(kvm, MSI, true);
 	/* Once: where XICS stands on a XIVE, one that waits twice is restored as one that waits once. */
-	line(kvm, MSI + 1, true);
-	line(kvm, MSI + 2, true);
+	chip_line(kvm, MSI + 1, true);
+	chip_line(kvm, MSI + 2, true);
 }
 
 static void xics_check(struct kvm *kvm)
@@ -202,15 +104,15 @@ static void xive_work(struct kvm *kvm)
 		unmask(kvm, MSI + i, kvm->vcpu[i % 2].id);
 	unmask(kvm, LEVEL, kvm->vcpu[1].id);
 	unmask(kvm, XIVE_FIRST_IPI, kvm->vcpu[0].id);
-	line(kvm, MSI, true);
-	line(kvm, MSI + 1, true);
-	line(kvm, MSI + 1, true);
+	chip_line(kvm, MSI, true);
+	chip_line(kvm, MSI + 1, true);
+	chip_line(kvm, MSI + 1, true);
 	/* Once, and taken by the guest; and one that the guest wants to hear nothing of. */
-	line(kvm, MSI + 2, true);
+	chip_line(kvm, MSI + 2, true);
 	hcall(kvm, H_INT_ESB, 0, MSI + 2, ESB_LOAD_EOI, 0, 0);
 	hcall(kvm, H_INT_ESB, 0, MSI + 3, ESB_SET_PQ + 0x100, 0, 0);
-	line(kvm, MSI + 3, true);
-	line(kvm, LEVEL, true);
+	chip_line(kvm, MSI + 3, true);
+	chip_line(kvm, LEVEL, true);
 	xive_esb_store(xive_esb_page(xive_of(&kvm->irqchip), XIVE_FIRST_IPI, false), 0, 0);
 }
 
@@ -241,13 +143,13 @@ static void xive_check(struct kvm *kvm)
 	       "the first one is source %u's", MSI);
 	/* It goes on: the guest is done with it, and it comes again. */
 	hcall(kvm, H_INT_ESB, 0, MSI, ESB_LOAD_EOI, 0, 0);
-	line(kvm, MSI, true);
+	chip_line(kvm, MSI, true);
 	result(queue_index(kvm, 0) == before + 1, "a further event is in the queue");
 	/* High still when the guest is done with it. */
 	before = queue_index(kvm, 1);
 	hcall(kvm, H_INT_ESB, 0, LEVEL, ESB_LOAD_EOI, 0, 0);
 	result(queue_index(kvm, 1) == before + 1, "source %u is high, and comes again", LEVEL);
-	line(kvm, LEVEL, false);
+	chip_line(kvm, LEVEL, false);
 	hcall(kvm, H_INT_ESB, 0, LEVEL, ESB_LOAD_EOI, 0, 0);
 	result(queue_index(kvm, 1) == before + 1, "low, it does not");
 }
@@ -259,34 +161,34 @@ int main(int argc, char **argv)
 {
 	struct buf first, again, after;
 	struct kvm *a, *b, *other;
+	const char *chip;
 	bool xive;
 
 	if (argc != 2)
 		return 2;
 	chip = argv[1];
 	xive = !strcmp(chip, "xive");
-	a = make_vm("a", "2");
+	a = chip_vm(chip, "a", "2");
 	for (u32 i = 0; i < MSIS; i++)
 		if (pseries_irq_use(&a->irqchip, MSI + i))
 			result(false, "source %u is made", MSI + i);
 	(xive ? xive_work : xics_work)(a);
-	print(a);
-	first = save(a);
-	again = save(a);
-	result(same(&first, &again), "saved twice, it is the same");
-	b = make_vm("b", "2");
+	chip_print(a);
+	first = chip_save(a);
+	again = chip_save(a);
+	result(chip_same(&first, &again), "saved twice, it is the same");
+	b = chip_vm(chip, "b", "2");
 	memcpy(guest_ptr(&b->mem, 0, guest_ram_size(&b->mem)), guest_ptr(&a->mem, 0, guest_ram_size(&a->mem)),
 	       guest_ram_size(&a->mem));
 	kvm_down(a);
-	result(!restore(b, &first), "it is restored into another VM");
-	after = save(b);
-	result(same(&first, &after), "saved from there, it is the same");
-	print(b);
+	result(!chip_restore(b, &first), "it is restored into another VM");
+	after = chip_save(b);
+	result(chip_same(&first, &after), "saved from there, it is the same");
+	chip_print(b);
 	(xive ? xive_check : xics_check)(b);
 	kvm_down(b);
-	other = make_vm("other", "1");
-	result(restore(other, &first) == -EINVAL, "a VM of one vCPU does not take it");
+	other = chip_vm(chip, "other", "1");
+	result(chip_restore(other, &first) == -EINVAL, "a VM of one vCPU does not take it");
 	kvm_down(other);
-	printf("done\n");
-	return failures ? 1 : 0;
+	return finish();
 }
