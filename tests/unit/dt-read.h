@@ -71,6 +71,16 @@ static __unused const u8 *prop(int at, const char *name, int want)
 	return p;
 }
 
+static __unused const char *text(int at, const char *name)
+{
+	return (const char *)prop(at, name, -1);
+}
+
+static __unused bool has_string(int at, const char *name, const char *want)
+{
+	return fdt_stringlist_search(fdt, at, name, want) >= 0;
+}
+
 static __unused u32 cell(int at, const char *name, u32 i)
 {
 	int len;

@@ -213,6 +213,15 @@ struct fake_vm *fake_kvm_vm(u32 index)
 	return vm;
 }
 
+struct fake_vm *fake_kvm_newest(void)
+{
+	struct fake_vm *newest = NULL;
+
+	for (u32 i = 0; fake_kvm_vm(i); i++)
+		newest = fake_kvm_vm(i);
+	return newest;
+}
+
 /* ---- capabilities --------------------------------------------------------------------------------- */
 
 int fake_cap(u32 cap)

@@ -163,6 +163,8 @@ void fake_kvm_reset(void);
 
 /* The VM made index-th since the reset, or NULL. */
 struct fake_vm *fake_kvm_vm(u32 index);
+/* The one that was made last, or NULL. */
+struct fake_vm *fake_kvm_newest(void);
 struct fake_vcpu *fake_kvm_vcpu(struct fake_vm *vm, u32 id);
 /* Host address of guest memory, by the VM's memslots: NULL when it is not wholly in one. */
 void *fake_kvm_mem(struct fake_vm *vm, u64 gpa, u64 len);

@@ -49,19 +49,9 @@ static inline int arm_up(const char *step, const char *const *more)
 	return err;
 }
 
-/* The newest VM. */
-static inline struct fake_vm *arm_fake(void)
-{
-	struct fake_vm *newest = NULL;
-
-	for (u32 i = 0; fake_kvm_vm(i); i++)
-		newest = fake_kvm_vm(i);
-	return newest;
-}
-
 static inline struct fake_gic *arm_fake_gic(void)
 {
-	return &fake_arm(arm_fake())->gic;
+	return &fake_arm(fake_kvm_newest())->gic;
 }
 
 /* Index of the first call that set that attribute of a device or of a vCPU, or -1. */
@@ -77,7 +67,7 @@ static inline int arm_vcpu_attr_set_at(u32 group, u64 attr)
 
 static inline u64 arm_reg64(u32 cpu, u64 id)
 {
-	const void *at = fake_arm_reg(fake_kvm_vcpu(arm_fake(), cpu), id);
+	const void *at = fake_arm_reg(fake_kvm_vcpu(fake_kvm_newest(), cpu), id);
 	u64 v;
 
 	assert_non_null(at);

@@ -55,7 +55,7 @@ static void test_order(void **state)
 
 	assert_greeted(two);
 	assert_order(order);
-	f = arm_fake();
+	f = fake_kvm_newest();
 	/* 40 bits of addresses, which is what KVM gives when nothing is said. */
 	assert_int_equal(f->type, 40);
 	/* RAM, and the page of stolen time. Both before the irqchip, which makes memslots slow. */
@@ -66,7 +66,7 @@ static void test_order(void **state)
 		    fake_kvm_find("KVM_CREATE_DEVICE", KVM_DEV_TYPE_ARM_VGIC_V3));
 	assert_int_equal(fake_kvm_count("KVM_CREATE_VM"), 1);
 	assert_int_equal(fake_kvm_count("KVM_ARM_VCPU_INIT"), 2);
-	assert_true(fake_kvm_vcpu(arm_fake(), 0)->ran);
+	assert_true(fake_kvm_vcpu(fake_kvm_newest(), 0)->ran);
 	session_nothing_left();
 }
 
@@ -103,7 +103,7 @@ static void test_memory(void **state)
 
 	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
 		assert_int_equal(vm_up("/proc/self/exe", cases[i].mem, "vm", NULL), 0);
-		assert_int_equal(arm_fake()->type, cases[i].bits);
+		assert_int_equal(fake_kvm_newest()->type, cases[i].bits);
 		vm_down();
 		fake_kvm_reset();
 	}
@@ -138,7 +138,7 @@ static void test_too_much_memory(void **state)
 			} else {
 				assert_string_equal(capture_end(), "");
 				assert_int_equal(err, 0);
-				assert_int_equal(arm_fake()->type, cases[i].type);
+				assert_int_equal(fake_kvm_newest()->type, cases[i].type);
 			}
 		}
 }

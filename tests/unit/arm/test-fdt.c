@@ -124,19 +124,19 @@ static void test_root(void **state)
 	assert_int_equal(fdt_node_offset_by_phandle(fdt, cell(0, "interrupt-parent", 0)),
 			 compatible("arm,gic-v3"));
 	at = node("/memory@80000000");
-	assert_string_equal((const char *)prop(at, "device_type", -1), "memory");
+	assert_string_equal(text(at, "device_type"), "memory");
 	assert_int_equal(cells(at, "reg"), 4);
 	assert_int_equal(cell64(at, "reg", 0), ARM_RAM);
 	assert_int_equal(cell64(at, "reg", 1), ARM_MEM);
 	at = node("/chosen");
-	assert_string_equal((const char *)prop(at, "bootargs", -1), "console=ttyS0 panic=-1");
-	assert_int_equal(fdt_path_offset(fdt, (const char *)prop(at, "stdout-path", -1)),
+	assert_string_equal(text(at, "bootargs"), "console=ttyS0 panic=-1");
+	assert_int_equal(fdt_path_offset(fdt, text(at, "stdout-path")),
 			 fdt_path_offset(fdt, "/serial@1000000"));
 	assert_false(has(at, "linux,initrd-start"));
 	prop(at, "kaslr-seed", 8);
 	prop(at, "rng-seed", 64);
 	at = node("/psci");
-	assert_string_equal((const char *)prop(at, "method", -1), "hvc");
+	assert_string_equal(text(at, "method"), "hvc");
 	assert_int_equal(fdt_node_check_compatible(fdt, at, "arm,psci-0.2"), 0);
 }
 
@@ -175,7 +175,7 @@ static void test_cpus(void **state)
 			assert_int_equal(cell64(at, "reg", 0), want);
 			snprintf(name, sizeof(name), "cpu@%" PRIx64, want);
 			assert_string_equal(fdt_get_name(fdt, at, NULL), name);
-			assert_string_equal((const char *)prop(at, "device_type", -1), "cpu");
+			assert_string_equal(text(at, "device_type"), "cpu");
 			assert_int_equal(has(at, "enable-method"), vm.cfg.cpus > 1);
 			n++;
 		}
@@ -204,12 +204,12 @@ static void test_timer(void **state)
 			assert_int_equal(cell(at, "interrupts", 3 * k + 2), 4 | mask);
 		}
 		/* KVM has been told the same. */
-		assert_int_equal(fake_arm_cpu(fake_kvm_vcpu(arm_fake(), 1))->vtimer_irq, 16 + 11);
-		assert_int_equal(fake_arm_cpu(fake_kvm_vcpu(arm_fake(), 1))->ptimer_irq, 16 + 14);
+		assert_int_equal(fake_arm_cpu(fake_kvm_vcpu(fake_kvm_newest(), 1))->vtimer_irq, 16 + 11);
+		assert_int_equal(fake_arm_cpu(fake_kvm_vcpu(fake_kvm_newest(), 1))->ptimer_irq, 16 + 14);
 		at = compatible("arm,armv8-pmuv3");
 		assert_int_equal(cell(at, "interrupts", 0), 1);
 		assert_int_equal(cell(at, "interrupts", 1) + 16,
-				 (u32)fake_arm_cpu(fake_kvm_vcpu(arm_fake(), 0))->pmu_irq);
+				 (u32)fake_arm_cpu(fake_kvm_vcpu(fake_kvm_newest(), 0))->pmu_irq);
 		assert_int_equal(cell(at, "interrupts", 2), 4 | mask);
 	}
 	tree(NULL);

@@ -50,7 +50,7 @@ static void scramble(void)
 {
 	struct fake_gic *gic = arm_fake_gic();
 	bool v2 = gic->type == KVM_DEV_TYPE_ARM_VGIC_V2;
-	u32 cpus = arm_fake()->nr_vcpus;
+	u32 cpus = fake_kvm_newest()->nr_vcpus;
 
 	gic->enabled = true;
 	/* The same as a new one's or not; in any case it is to be written back. */
@@ -59,7 +59,7 @@ static void scramble(void)
 	for (u32 i = 0; i < gic->nr_spis; i++)
 		scramble_irq(&gic->spi[i], 32 + i, v2, cpus);
 	for (u32 k = 0; k < cpus; k++) {
-		struct fake_gic_cpu *c = &fake_arm_cpu(fake_kvm_vcpu(arm_fake(), k))->gic;
+		struct fake_gic_cpu *c = &fake_arm_cpu(fake_kvm_vcpu(fake_kvm_newest(), k))->gic;
 
 		for (u32 i = 0; i < 32; i++)
 			scramble_irq(&c->irq[i], i, v2, cpus);
@@ -88,8 +88,8 @@ static struct snapshot *snapshot(void)
 
 	assert_non_null(s);
 	s->gic = *arm_fake_gic();
-	for (u32 k = 0; k < arm_fake()->nr_vcpus; k++)
-		s->cpu[k] = fake_arm_cpu(fake_kvm_vcpu(arm_fake(), k))->gic;
+	for (u32 k = 0; k < fake_kvm_newest()->nr_vcpus; k++)
+		s->cpu[k] = fake_arm_cpu(fake_kvm_vcpu(fake_kvm_newest(), k))->gic;
 	return s;
 }
 
@@ -113,8 +113,8 @@ static void assert_snapshot(const struct snapshot *s)
 	assert_int_equal(gic->propbaser, s->gic.propbaser);
 	for (u32 i = 0; i < gic->nr_spis; i++)
 		assert_irq(&gic->spi[i], &s->gic.spi[i], 0, 32 + i);
-	for (u32 k = 0; k < arm_fake()->nr_vcpus; k++) {
-		const struct fake_gic_cpu *c = &fake_arm_cpu(fake_kvm_vcpu(arm_fake(), k))->gic;
+	for (u32 k = 0; k < fake_kvm_newest()->nr_vcpus; k++) {
+		const struct fake_gic_cpu *c = &fake_arm_cpu(fake_kvm_vcpu(fake_kvm_newest(), k))->gic;
 
 		for (u32 i = 0; i < 32; i++)
 			assert_irq(&c->irq[i], &s->cpu[k].irq[i], k, i);
@@ -307,16 +307,16 @@ static void test_not_taken(void **state)
 	struct buf s;
 
 	up_with("gicv3", "1");
-	fake_arm_cpu(fake_kvm_vcpu(arm_fake(), 0))->gic.pri_bits = 7;
-	fake_arm_cpu(fake_kvm_vcpu(arm_fake(), 0))->gic.apr0 = 0;
+	fake_arm_cpu(fake_kvm_vcpu(fake_kvm_newest(), 0))->gic.pri_bits = 7;
+	fake_arm_cpu(fake_kvm_vcpu(fake_kvm_newest(), 0))->gic.apr0 = 0;
 	capture_begin(STDERR_FILENO);
 	/* Seven bits of priority have four registers, which the fake's GIC of five has not. */
 	s = walk(STATE_SAVE, -EINVAL);
 	assert_one_line(capture_end(), "ap0r1");
 	buf_free(&s);
-	fake_arm_cpu(fake_kvm_vcpu(arm_fake(), 0))->gic.pri_bits = 5;
+	fake_arm_cpu(fake_kvm_vcpu(fake_kvm_newest(), 0))->gic.pri_bits = 5;
 	s = save();
-	fake_arm_cpu(fake_kvm_vcpu(arm_fake(), 0))->gic.pri_bits = 4;
+	fake_arm_cpu(fake_kvm_vcpu(fake_kvm_newest(), 0))->gic.pri_bits = 4;
 	assert_refused(s.data, s.len, -EINVAL, "ctlr");
 	buf_free(&s);
 }
@@ -427,12 +427,12 @@ static void test_text(void **state)
 		vm_down();
 		fake_kvm_reset();
 		up_with(arm_chips[i].name, "2");
-		irq = fake_gic_irq(arm_fake(), NULL, 37);
+		irq = fake_gic_irq(fake_kvm_newest(), NULL, 37);
 		irq->enabled = irq->pending = irq->active = irq->level = true;
 		irq->priority = 0xa0;
 		irq->route = 1;
 		irq->targets = 2;
-		fake_gic_irq(arm_fake(), fake_kvm_vcpu(arm_fake(), 1), 27)->enabled = true;
+		fake_gic_irq(fake_kvm_newest(), fake_kvm_vcpu(fake_kvm_newest(), 1), 27)->enabled = true;
 		out = walk(STATE_JSON, 0);
 		buf_add(&out, "", 1);
 		at = strstr((char *)out.data, "\"spi5\"");

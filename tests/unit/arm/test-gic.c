@@ -82,7 +82,7 @@ static void assert_refused(const char *irqchip, const char *cpus, const char *sa
 	assert_one_line(capture_end(), says);
 	assert_true(err < 0);
 	/* Refused before anything was made. */
-	assert_true(!arm_fake() || !arm_fake_gic()->type);
+	assert_true(!fake_kvm_newest() || !arm_fake_gic()->type);
 }
 
 static void test_not_there(void **state)
@@ -190,10 +190,10 @@ static void assert_runs(u32 cpus)
 		static const struct fake_exit end = {.kind = FAKE_EXIT, .value = KVM_EXIT_UNKNOWN};
 
 		fake_kvm_script(vcpu->id, &end, 1);
-		fake_arm_power(fake_kvm_vcpu(arm_fake(), vcpu->id), true);
+		fake_arm_power(fake_kvm_vcpu(fake_kvm_newest(), vcpu->id), true);
 		assert_int_equal(kvm_ioctl(vcpu->fd, KVM_RUN, NULL), 0);
 	}
-	assert_false(arm_fake()->dead);
+	assert_false(fake_kvm_newest()->dead);
 }
 
 static void test_runs(void **state)
@@ -255,7 +255,7 @@ static void test_lines(void **state)
 		fake_kvm_reset();
 		assert_int_equal(up_with(arm_chips[i].name, "1", "irqchip-finalize"), 0);
 		for (u32 line = 0; line < ARM_NR_LINES; line++) {
-			const struct fake_irq *irq = fake_gic_irq(arm_fake(), NULL, 32 + line);
+			const struct fake_irq *irq = fake_gic_irq(fake_kvm_newest(), NULL, 32 + line);
 
 			assert_false(irq->level);
 			irq_set_line(&vm.kvm, line, true);
@@ -263,7 +263,7 @@ static void test_lines(void **state)
 			irq_set_line(&vm.kvm, line, false);
 			assert_false(irq->level);
 		}
-		assert_int_equal(arm_fake()->interrupts, ARM_NR_LINES);
+		assert_int_equal(fake_kvm_newest()->interrupts, ARM_NR_LINES);
 	}
 }
 
@@ -289,7 +289,7 @@ static void test_no_messages(void **state)
 
 static const struct kvm_irq_routing_entry *route_of(u32 gsi)
 {
-	const struct fake_vm *f = arm_fake();
+	const struct fake_vm *f = fake_kvm_newest();
 
 	for (u32 i = 0; i < f->nr_routes; i++)
 		if (f->route[i].gsi == gsi)
@@ -311,11 +311,11 @@ static void test_v2m_routes(void **state)
 	for (u32 line = 0; line < ARM_NR_LINES; line++)
 		assert_int_equal(route_of(line)->u.irqchip.pin, line);
 	/* By an irqfd it reaches the SPI, which Linux has made edge-triggered. */
-	fake_gic_irq(arm_fake(), NULL, 32 + ARM_V2M_LINE + 7)->edge = true;
+	fake_gic_irq(fake_kvm_newest(), NULL, 32 + ARM_V2M_LINE + 7)->edge = true;
 	fd = eventfd(1, EFD_CLOEXEC);
 	assert_int_equal(irq_fd_assign(&vm.kvm, (u32)gsi, fd, -1), 0);
-	fake_kvm_irqfds(arm_fake());
-	assert_true(fake_gic_irq(arm_fake(), NULL, 32 + ARM_V2M_LINE + 7)->pending);
+	fake_kvm_irqfds(fake_kvm_newest());
+	assert_true(fake_gic_irq(fake_kvm_newest(), NULL, 32 + ARM_V2M_LINE + 7)->pending);
 	irq_fd_deassign(&vm.kvm, (u32)gsi, fd);
 	close(fd);
 
@@ -350,18 +350,18 @@ static void test_v2m_frame(void **state)
 	assert_int_equal(mmio(ARM_GIC_V2M + 8, false, 0), (32 + ARM_V2M_LINE) << 16 | ARM_V2M_LINES);
 	assert_int_equal(mmio(ARM_GIC_V2M + 0xfcc, false, 0) & 0xfff, 0x43b);
 	assert_int_equal(mmio(ARM_GIC_V2M + 0x100, false, 0), 0);
-	irq = fake_gic_irq(arm_fake(), NULL, 32 + ARM_V2M_LINE + ARM_V2M_LINES - 1);
+	irq = fake_gic_irq(fake_kvm_newest(), NULL, 32 + ARM_V2M_LINE + ARM_V2M_LINES - 1);
 	irq->edge = true;
 	mmio(ARM_GIC_V2M + 0x40, true, 32 + ARM_V2M_LINE + ARM_V2M_LINES - 1);
 	assert_true(irq->pending);
 	/* What is no message of the frame's does nothing at all. */
-	interrupts = arm_fake()->interrupts;
+	interrupts = fake_kvm_newest()->interrupts;
 	mmio(ARM_GIC_V2M + 0x40, true, 32 + ARM_V2M_LINE - 1);
 	mmio(ARM_GIC_V2M + 0x40, true, 32 + ARM_V2M_LINE + ARM_V2M_LINES);
 	mmio(ARM_GIC_V2M + 0x40, true, 0);
 	mmio(ARM_GIC_V2M + 0x40, true, ~0u);
 	mmio(ARM_GIC_V2M + 0x44, true, 32 + ARM_V2M_LINE);
-	assert_int_equal(arm_fake()->interrupts, interrupts);
+	assert_int_equal(fake_kvm_newest()->interrupts, interrupts);
 }
 
 /* The ITS wants to hear which device speaks. */
@@ -381,7 +381,7 @@ static void test_its_messages(void **state)
 	assert_int_equal(e->u.msi.devid, 0x18);
 	assert_int_equal(e->u.msi.data, 5);
 	assert_int_equal((u64)e->u.msi.address_hi << 32 | e->u.msi.address_lo, msg.address);
-	fake_its_map(arm_fake(), &lpi);
+	fake_its_map(fake_kvm_newest(), &lpi);
 	/* Off, the ITS takes none. */
 	assert_int_equal(irq_msi_send(&vm.kvm, &msg), -EBUSY);
 	msg.address = ARM_GIC_ITS + 0x40;
@@ -404,10 +404,10 @@ static void test_its_send(void **state)
 	assert_int_equal(kvm_attr_set(its, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, 0, &on), 0);
 	assert_int_equal(kvm_attr_set(gic, KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, 0, &on), 0);
 	assert_int_equal(irq_msi_send(&vm.kvm, &msg), 0);
-	fake_its_map(arm_fake(), &lpi);
+	fake_its_map(fake_kvm_newest(), &lpi);
 	assert_int_equal(irq_msi_send(&vm.kvm, &msg), 1);
-	assert_true(fake_its_find(arm_fake(), 0x18, 5)->pending);
-	assert_int_equal(arm_fake()->msi[0].flags, KVM_MSI_VALID_DEVID);
+	assert_true(fake_its_find(fake_kvm_newest(), 0x18, 5)->pending);
+	assert_int_equal(fake_kvm_newest()->msi[0].flags, KVM_MSI_VALID_DEVID);
 }
 
 /* A route that a device asked for before the controller was initialised is there afterwards. */
@@ -460,7 +460,7 @@ static void test_legacy(void **state)
 		assert_int_equal(arm_fake_gic()->cpu, ARM_GIC_CPU);
 		assert_runs(2);
 		irq_set_line(&vm.kvm, 3, true);
-		assert_true(fake_gic_irq(arm_fake(), NULL, 35)->level);
+		assert_true(fake_gic_irq(fake_kvm_newest(), NULL, 35)->level);
 	}
 	assert_int_equal(fake_kvm_open_fds(NULL), 4);
 	/* The last SPI that the machine uses is one that such a GIC has by itself. */

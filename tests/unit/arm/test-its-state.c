@@ -63,8 +63,8 @@ static void msis_in_use(void)
 		redist_set(i, 0, 1);
 	}
 	for (u32 i = 0; i < ARRAY_SIZE(lpi); i++)
-		fake_its_map(arm_fake(), &lpi[i]);
-	fake_its_find(arm_fake(), 8, 7)->pending = true;
+		fake_its_map(fake_kvm_newest(), &lpi[i]);
+	fake_its_find(fake_kvm_newest(), 8, 7)->pending = true;
 }
 
 /* What the kernel caches of the guest's tables is in the guest's memory afterwards, and comes back from
@@ -83,17 +83,17 @@ static void test_its(void **state)
 	up_with("gicv3-its", "2");
 	assert_int_equal(guest_write(&vm.kvm.mem, DEVICES, tables, TABLES_SIZE), 0);
 	assert_int_equal(restore(first.data, first.len), 0);
-	assert_int_equal(fake_its_find(arm_fake(), 8, 0)->lpi, 8192);
-	assert_false(fake_its_find(arm_fake(), 8, 0)->pending);
-	assert_int_equal(fake_its_find(arm_fake(), 8, 7)->lpi, 8200);
-	assert_int_equal(fake_its_find(arm_fake(), 8, 7)->vcpu, 1);
-	assert_true(fake_its_find(arm_fake(), 8, 7)->pending);
-	assert_int_equal(fake_its_find(arm_fake(), 24, 2)->lpi, 8300);
+	assert_int_equal(fake_its_find(fake_kvm_newest(), 8, 0)->lpi, 8192);
+	assert_false(fake_its_find(fake_kvm_newest(), 8, 0)->pending);
+	assert_int_equal(fake_its_find(fake_kvm_newest(), 8, 7)->lpi, 8200);
+	assert_int_equal(fake_its_find(fake_kvm_newest(), 8, 7)->vcpu, 1);
+	assert_true(fake_its_find(fake_kvm_newest(), 8, 7)->pending);
+	assert_int_equal(fake_its_find(fake_kvm_newest(), 24, 2)->lpi, 8300);
 	assert_int_equal(its_get(0) & 1, 1);
 	assert_int_equal(its_get(0x88), 0x60);
 	/* No command is done twice. */
 	assert_int_equal(its_get(0x90), 0x60);
-	assert_true(fake_arm_cpu(fake_kvm_vcpu(arm_fake(), 1))->gic.lpis);
+	assert_true(fake_arm_cpu(fake_kvm_vcpu(fake_kvm_newest(), 1))->gic.lpis);
 	again = save();
 	assert_same(&first, &again);
 	buf_free(&again);
@@ -169,7 +169,7 @@ static void test_its_refused(void **state)
 	msis_in_use();
 	its_set(0, 0);
 	its_set(0x100, outside);
-	fake_its_map(arm_fake(), &(struct fake_lpi){.device = 1, .lpi = 8193, .itt = ITT, .bits = 1});
+	fake_its_map(fake_kvm_newest(), &(struct fake_lpi){.device = 1, .lpi = 8193, .itt = ITT, .bits = 1});
 	capture_begin(STDERR_FILENO);
 	saved = walk(STATE_SAVE, -EINVAL);
 	assert_one_line(capture_end(), "ITS_SAVE_TABLES");

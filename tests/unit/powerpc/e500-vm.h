@@ -37,24 +37,14 @@ static inline int e500_up(const char *irqchip, const char *cpus, const char *ste
 	return vm_up("/proc/self/exe", E500_MEM, step, more);
 }
 
-/* The newest VM. */
-static inline struct fake_vm *e500_fake(void)
-{
-	struct fake_vm *newest = NULL;
-
-	for (u32 i = 0; fake_kvm_vm(i); i++)
-		newest = fake_kvm_vm(i);
-	return newest;
-}
-
 static inline struct fake_ppc_vcpu *e500_fake_cpu(u32 id)
 {
-	return fake_ppc_cpu(fake_kvm_vcpu(e500_fake(), id));
+	return fake_ppc_cpu(fake_kvm_vcpu(fake_kvm_newest(), id));
 }
 
 static inline struct fake_mpic *mpic(void)
 {
-	return fake_mpic_of(e500_fake());
+	return fake_mpic_of(fake_kvm_newest());
 }
 
 /* A guest that sets a source up: its registers IVPR and IDR. */
@@ -73,8 +63,8 @@ static inline struct fake_mpic *mpic(void)
 
 static inline void guest_enables(u32 source, u32 ivpr, u32 cpus)
 {
-	fake_mpic_write(e500_fake(), IDR(source), cpus);
-	fake_mpic_write(e500_fake(), IVPR(source), ivpr);
+	fake_mpic_write(fake_kvm_newest(), IDR(source), cpus);
+	fake_mpic_write(fake_kvm_newest(), IVPR(source), ivpr);
 }
 
 #define E500_TEST(name) cmocka_unit_test_setup_teardown(name, e500_setup, vm_teardown)

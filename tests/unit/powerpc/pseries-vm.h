@@ -19,19 +19,9 @@ static inline int pseries_up(const char *irqchip, const char *cpus, const char *
 	return vm_up("/proc/self/exe", PSERIES_MEM, step, more);
 }
 
-/* The newest VM. */
-static inline struct fake_vm *pseries_fake(void)
-{
-	struct fake_vm *newest = NULL;
-
-	for (u32 i = 0; fake_kvm_vm(i); i++)
-		newest = fake_kvm_vm(i);
-	return newest;
-}
-
 static inline struct fake_vcpu *pseries_fake_cpu(u32 id)
 {
-	return fake_kvm_vcpu(pseries_fake(), id);
+	return fake_kvm_vcpu(fake_kvm_newest(), id);
 }
 
 /* Index of the first call that set that attribute of a device, or -1. */

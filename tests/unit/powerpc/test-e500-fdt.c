@@ -18,16 +18,6 @@ static void tree(const char *const *more)
 	take_tree(&vm.kvm.mem, ppc_of(&vm.kvm)->dtb, ppc_of(&vm.kvm)->dtb_size);
 }
 
-static const char *text(int at, const char *name)
-{
-	return (const char *)prop(at, name, -1);
-}
-
-static bool has_string(int at, const char *name, const char *want)
-{
-	return fdt_stringlist_search(fdt, at, name, want) >= 0;
-}
-
 /* A node of the bus, by its name before the @. */
 static int on_soc(const char *name, u64 addr)
 {

@@ -191,12 +191,12 @@ static void test_intx(void **state)
 	assert_true(line >= E500_IRQ_PCI && line < E500_IRQ_VIRTIO);
 	place_testdev();
 	guest_enables(line, VECTOR(8, line), 1);
-	fake_mpic_write(e500_fake(), CTPR(0), 0);
+	fake_mpic_write(fake_kvm_newest(), CTPR(0), 0);
 	reg_store(BAR_AT + 4, 1);
-	assert_int_equal(fake_mpic_accept(e500_fake(), 0), line);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 0), line);
 	reg_store(BAR_AT + 4, 0);
-	fake_mpic_eoi(e500_fake(), 0);
-	assert_int_equal(fake_mpic_accept(e500_fake(), 0), SPURIOUS);
+	fake_mpic_eoi(fake_kvm_newest(), 0);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 0), SPURIOUS);
 }
 
 static void test_msix(void **state)
@@ -217,15 +217,15 @@ static void test_msix(void **state)
 	reg_store(MSIX_AT + 12, 0);
 	config_write(TESTDEV, cap + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
 	guest_enables(E500_IRQ_MSI + 1, VECTOR(8, 0xe1), 1);
-	fake_mpic_write(e500_fake(), CTPR(0), 0);
+	fake_mpic_write(fake_kvm_newest(), CTPR(0), 0);
 	reg_store(BAR_AT + 0xc, 0);
-	assert_int_equal(fake_mpic_accept(e500_fake(), 0), 0xe1);
-	assert_int_equal(fake_mpic_read(e500_fake(), MSIR(1)), 1u << 5);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 0), 0xe1);
+	assert_int_equal(fake_mpic_read(fake_kvm_newest(), MSIR(1)), 1u << 5);
 	/* Through an irqfd. */
-	fake_mpic_eoi(e500_fake(), 0);
+	fake_mpic_eoi(fake_kvm_newest(), 0);
 	reg_store(BAR_AT + 0x10, 0);
-	fake_kvm_irqfds(e500_fake());
-	assert_int_equal(fake_mpic_accept(e500_fake(), 0), 0xe1);
+	fake_kvm_irqfds(fake_kvm_newest());
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 0), 0xe1);
 }
 
 /* ---- the device tree, state ------------------------------------------------------------------------------

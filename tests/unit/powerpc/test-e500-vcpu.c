@@ -7,7 +7,7 @@
 #include "e500-boot-vm.h"
 
 #include "outcome.h"
-#include <lkvm/state.h>
+#include "vcpu-state.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -398,26 +398,6 @@ static void test_pause(void **state)
 
 /* ---- state --------------------------------------------------------------------------------------------- */
 
-static struct buf save(u32 cpu)
-{
-	struct buf out = {0};
-	struct state s;
-
-	state_init_out(&s, STATE_SAVE, &out);
-	assert_int_equal(vm.kvm.machine->vcpu_state(&vm.kvm.vcpu[cpu], &s), 0);
-	assert_int_equal(state_finish(&s, "vcpu"), 0);
-	return out;
-}
-
-static int restore(u32 cpu, const void *data, size_t len)
-{
-	struct state s;
-
-	state_init_in(&s, data, len);
-	vm.kvm.machine->vcpu_state(&vm.kvm.vcpu[cpu], &s);
-	return state_finish(&s, "vcpu");
-}
-
 /* All registers that there are, each byte another, and a TLB with something in it everywhere. */
 static void scramble(u32 cpu)
 {
@@ -535,8 +515,7 @@ static void test_bad_state(void **state)
 static void test_state_fails(void **state)
 {
 	static const unsigned long reqs[] = {KVM_SET_SREGS, KVM_SET_REGS, KVM_DIRTY_TLB};
-	struct buf s, none = {0};
-	struct state st;
+	struct buf s, none;
 	int err;
 
 	up("1");
@@ -551,10 +530,8 @@ static void test_state_fails(void **state)
 		assert_int_equal(err, -EINVAL);
 	}
 	fake_kvm_fail(KVM_GET_SREGS, 1, EIO);
-	state_init_out(&st, STATE_SAVE, &none);
 	capture_begin(STDERR_FILENO);
-	vm.kvm.machine->vcpu_state(&vm.kvm.vcpu[0], &st);
-	assert_int_equal(state_finish(&st, "vcpu"), -EIO);
+	none = vcpu_walk(0, STATE_SAVE, -EIO);
 	assert_one_line(capture_end(), "registers");
 	buf_free(&none);
 	buf_free(&s);
@@ -564,17 +541,10 @@ static void test_text(void **state)
 {
 	static const char *const words[] = {"\"pc\"",	  "\"msr\"",	"\"r31\"",    "\"mas7_3\"",
 					    "\"ivor15\"", "\"ivor35\"", "\"tlb1_0\"", "\"released\""};
-	struct buf out = {0};
-	struct state s;
+	struct buf out;
 
 	up("1");
-	state_init_out(&s, STATE_JSON, &out);
-	assert_int_equal(vm.kvm.machine->vcpu_state(&vm.kvm.vcpu[0], &s), 0);
-	assert_int_equal(state_finish(&s, "vcpu"), 0);
-	buf_add(&out, "", 1);
-	for (u32 i = 0; i < ARRAY_SIZE(words); i++)
-		if (!strstr((char *)out.data, words[i]))
-			fail_msg("no %s in %s", words[i], (char *)out.data);
+	out = assert_says(0, words, ARRAY_SIZE(words));
 	/* Of the TLB, those that map something. */
 	assert_null(strstr((char *)out.data, "\"tlb0_"));
 	assert_null(strstr((char *)out.data, "\"tlb1_1\""));

@@ -18,7 +18,7 @@ static void up(const char *irqchip, const char *cpus)
 {
 	assert_int_equal(e500_up(irqchip, cpus, "irqchip-finalize"), 0);
 	/* What every guest does first. */
-	fake_mpic_write(e500_fake(), GCR, GCR_RESET);
+	fake_mpic_write(fake_kvm_newest(), GCR, GCR_RESET);
 }
 
 static u32 seed;
@@ -32,7 +32,7 @@ static u32 roll(void)
 /* An MPIC in the midst of its work, by what a guest and devices can do to it. */
 static void scramble(u32 cpus, bool ipis)
 {
-	struct fake_vm *fake = e500_fake();
+	struct fake_vm *fake = fake_kvm_newest();
 
 	fake_mpic_write(fake, GCR, roll() << 24 & 0x60000000);
 	fake_mpic_write(fake, 0x10e0, roll());
@@ -147,59 +147,59 @@ static void test_edge_goes_on(void **state)
 	irq_set_line(&vm.kvm, 3, true);
 	irq_set_line(&vm.kvm, 3, false);
 	carry_over("mpic-4.2", "1");
-	assert_int_equal(fake_mpic_accept(e500_fake(), 0), SPURIOUS); /* no priority is above 15 */
-	fake_mpic_write(e500_fake(), CTPR(0), 0);
-	assert_int_equal(fake_mpic_accept(e500_fake(), 0), 0x33);
-	fake_mpic_eoi(e500_fake(), 0);
-	assert_int_equal(fake_mpic_accept(e500_fake(), 0), SPURIOUS);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 0), SPURIOUS); /* no priority is above 15 */
+	fake_mpic_write(fake_kvm_newest(), CTPR(0), 0);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 0), 0x33);
+	fake_mpic_eoi(fake_kvm_newest(), 0);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 0), SPURIOUS);
 }
 
 static void test_level_goes_on(void **state)
 {
 	up("mpic-2.0", "2");
-	fake_mpic_write(e500_fake(), CTPR(1), 0);
+	fake_mpic_write(fake_kvm_newest(), CTPR(1), 0);
 	guest_enables(E500_IRQ_SCRATCH, VECTOR(8, 0x77), 2);
 	irq_set_line(&vm.kvm, E500_IRQ_SCRATCH, true);
-	assert_int_equal(fake_mpic_accept(e500_fake(), 1), 0x77);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 1), 0x77);
 	/* In service, which nobody can read: it comes once more, and its end is taken. */
 	carry_over("mpic-2.0", "2");
-	assert_int_equal(fake_mpic_accept(e500_fake(), 0), SPURIOUS);
-	assert_int_equal(fake_mpic_accept(e500_fake(), 1), 0x77);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 0), SPURIOUS);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 1), 0x77);
 	irq_set_line(&vm.kvm, E500_IRQ_SCRATCH, false);
-	fake_mpic_eoi(e500_fake(), 1);
-	fake_mpic_eoi(e500_fake(), 1);
-	assert_int_equal(fake_mpic_accept(e500_fake(), 1), SPURIOUS);
+	fake_mpic_eoi(fake_kvm_newest(), 1);
+	fake_mpic_eoi(fake_kvm_newest(), 1);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 1), SPURIOUS);
 }
 
 static void test_messages_go_on(void **state)
 {
 	up("mpic-4.2", "1");
-	fake_mpic_write(e500_fake(), CTPR(0), 0);
+	fake_mpic_write(fake_kvm_newest(), CTPR(0), 0);
 	guest_enables(E500_IRQ_MSI + 2, VECTOR(8, 0x99), 1);
-	fake_mpic_write(e500_fake(), 0x1740, 2u << 29 | 9u << 24);
-	fake_mpic_write(e500_fake(), 0x1740, 2u << 29 | 30u << 24);
+	fake_mpic_write(fake_kvm_newest(), 0x1740, 2u << 29 | 9u << 24);
+	fake_mpic_write(fake_kvm_newest(), 0x1740, 2u << 29 | 30u << 24);
 	carry_over("mpic-4.2", "1");
-	assert_int_equal(fake_mpic_accept(e500_fake(), 0), 0x99);
-	assert_int_equal(fake_mpic_read(e500_fake(), MSIR(2)), 1u << 9 | 1u << 30);
-	fake_mpic_eoi(e500_fake(), 0);
-	assert_int_equal(fake_mpic_accept(e500_fake(), 0), SPURIOUS);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 0), 0x99);
+	assert_int_equal(fake_mpic_read(fake_kvm_newest(), MSIR(2)), 1u << 9 | 1u << 30);
+	fake_mpic_eoi(fake_kvm_newest(), 0);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 0), SPURIOUS);
 }
 
 /* An inter-processor interrupt that one of two has taken: both get it, rather than none. */
 static void test_ipis_go_on(void **state)
 {
 	up("mpic-4.2", "2");
-	fake_mpic_write(e500_fake(), CTPR(0), 0);
-	fake_mpic_write(e500_fake(), CTPR(1), 0);
-	fake_mpic_write(e500_fake(), IPI_IVPR(1), VECTOR(10, 0xfb));
-	fake_mpic_write(e500_fake(), IPI_IVPR(2), VECTOR(10, 0xfc));
-	fake_mpic_write(e500_fake(), IPIDR(0, 1), 3);
-	assert_int_equal(fake_mpic_accept(e500_fake(), 0), 0xfb);
+	fake_mpic_write(fake_kvm_newest(), CTPR(0), 0);
+	fake_mpic_write(fake_kvm_newest(), CTPR(1), 0);
+	fake_mpic_write(fake_kvm_newest(), IPI_IVPR(1), VECTOR(10, 0xfb));
+	fake_mpic_write(fake_kvm_newest(), IPI_IVPR(2), VECTOR(10, 0xfc));
+	fake_mpic_write(fake_kvm_newest(), IPIDR(0, 1), 3);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 0), 0xfb);
 	carry_over("mpic-4.2", "2");
 	for (u32 i = 0; i < 2; i++) {
-		assert_int_equal(fake_mpic_accept(e500_fake(), i), 0xfb);
-		fake_mpic_eoi(e500_fake(), i);
-		assert_int_equal(fake_mpic_accept(e500_fake(), i), SPURIOUS);
+		assert_int_equal(fake_mpic_accept(fake_kvm_newest(), i), 0xfb);
+		fake_mpic_eoi(fake_kvm_newest(), i);
+		assert_int_equal(fake_mpic_accept(fake_kvm_newest(), i), SPURIOUS);
 	}
 }
 
@@ -211,7 +211,7 @@ static void test_order(void **state)
 	int at;
 
 	up("mpic-4.2", "2");
-	fake_mpic_write(e500_fake(), CTPR(1), 0);
+	fake_mpic_write(fake_kvm_newest(), CTPR(1), 0);
 	guest_enables(E500_IRQ_SCRATCH, VECTOR(8, 0x77), 2);
 	saved = save();
 	up("mpic-4.2", "2");
@@ -345,13 +345,13 @@ static void test_print(void **state)
 	struct buf text;
 
 	up("mpic-4.2", "2");
-	fake_mpic_write(e500_fake(), CTPR(1), 7);
+	fake_mpic_write(fake_kvm_newest(), CTPR(1), 7);
 	guest_enables(E500_IRQ_UART(0), VECTOR(8, 0x28), 2);
 	guest_enables(5, VECTOR(3, 0x55) | LEVEL | MASKED, 1);
 	guest_enables(6, VECTOR(3, 0x66), 1);
-	fake_mpic_write(e500_fake(), IVPR(6) + 0x18, 1);
+	fake_mpic_write(fake_kvm_newest(), IVPR(6) + 0x18, 1);
 	irq_set_line(&vm.kvm, E500_IRQ_UART(0), true);
-	fake_mpic_write(e500_fake(), 0x1740, 2u << 29 | 9u << 24);
+	fake_mpic_write(fake_kvm_newest(), 0x1740, 2u << 29 | 9u << 24);
 	was = *mpic();
 	text = print();
 	/* Looking changes nothing. */

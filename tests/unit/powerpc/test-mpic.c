@@ -16,14 +16,14 @@
 
 static int mpic_fd(void)
 {
-	return fake_ppc(e500_fake())->mpic->obj.fd;
+	return fake_ppc(fake_kvm_newest())->mpic->obj.fd;
 }
 
 static u32 nr_devices(void)
 {
 	u32 n = 0;
 
-	for (struct fake_device *dev = e500_fake()->devices; dev; dev = dev->next)
+	for (struct fake_device *dev = fake_kvm_newest()->devices; dev; dev = dev->next)
 		n++;
 	return n;
 }
@@ -55,7 +55,7 @@ static void test_order(void **state)
 		assert_int_equal(e500_fake_cpu(i)->irq_cap, KVM_CAP_IRQ_MPIC);
 		assert_int_equal(e500_fake_cpu(i)->mpic_cpu, i);
 	}
-	assert_int_equal(fake_mpic_read(e500_fake(), 0x1000) >> 8 & 0x1f, 3 - 1);
+	assert_int_equal(fake_mpic_read(fake_kvm_newest(), 0x1000) >> 8 & 0x1f, 3 - 1);
 }
 
 static void test_choice(void **state)
@@ -104,7 +104,7 @@ static void test_probe(void **state)
 		assert_int_equal(ppc_mpic_42.probe(&vm.kvm), 0);
 	}
 	assert_int_equal(nr_devices(), 0);
-	assert_null(fake_ppc(e500_fake())->mpic);
+	assert_null(fake_ppc(fake_kvm_newest())->mpic);
 	fake_kvm_remove_type(KVM_DEV_TYPE_FSL_MPIC_20);
 	assert_int_equal(ppc_mpic_20.probe(&vm.kvm), -ENODEV);
 	assert_int_equal(ppc_mpic_42.probe(&vm.kvm), 0);
@@ -262,7 +262,7 @@ static void test_routes(void **state)
 	const struct fake_vm *fake;
 
 	assert_int_equal(e500_up("mpic-4.2", "1", "irqchip-finalize"), 0);
-	fake = e500_fake();
+	fake = fake_kvm_newest();
 	assert_int_equal(fake->nr_routes, E500_NR_LINES);
 	for (u32 i = 0; i < fake->nr_routes; i++) {
 		assert_int_equal(fake->route[i].type, KVM_IRQ_ROUTING_IRQCHIP);
@@ -279,42 +279,42 @@ static void test_lines(void **state)
 	assert_int_equal(e500_up("mpic-4.2", "2", "irqchip-finalize"), 0);
 	/* Until the guest has set its source up, a line is high and nobody hears of it. */
 	irq_set_line(&vm.kvm, line, true);
-	assert_int_equal(fake_mpic_accept(e500_fake(), 1), SPURIOUS);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 1), SPURIOUS);
 	guest_enables(line, VECTOR(8, line), 1u << 1);
-	fake_mpic_write(e500_fake(), CTPR(1), 0);
-	fake_mpic_write(e500_fake(), CTPR(0), 0);
-	assert_int_equal(fake_mpic_accept(e500_fake(), 0), SPURIOUS);
-	assert_int_equal(fake_mpic_accept(e500_fake(), 1), line);
+	fake_mpic_write(fake_kvm_newest(), CTPR(1), 0);
+	fake_mpic_write(fake_kvm_newest(), CTPR(0), 0);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 0), SPURIOUS);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 1), line);
 	/* In service: no second time, until its end, and then again, for it is high still. */
-	assert_int_equal(fake_mpic_accept(e500_fake(), 1), SPURIOUS);
-	fake_mpic_eoi(e500_fake(), 1);
-	assert_int_equal(fake_mpic_accept(e500_fake(), 1), line);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 1), SPURIOUS);
+	fake_mpic_eoi(fake_kvm_newest(), 1);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 1), line);
 	irq_set_line(&vm.kvm, line, false);
-	fake_mpic_eoi(e500_fake(), 1);
-	assert_int_equal(fake_mpic_accept(e500_fake(), 1), SPURIOUS);
+	fake_mpic_eoi(fake_kvm_newest(), 1);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 1), SPURIOUS);
 }
 
 /* A source of the external ones may be by edge: then low is nothing. */
 static void test_edges(void **state)
 {
 	assert_int_equal(e500_up("mpic-4.2", "1", "irqchip-finalize"), 0);
-	fake_mpic_write(e500_fake(), CTPR(0), 0);
+	fake_mpic_write(fake_kvm_newest(), CTPR(0), 0);
 	guest_enables(3, VECTOR(8, 0x33), 1);
 	irq_set_line(&vm.kvm, 3, true);
 	irq_set_line(&vm.kvm, 3, false);
-	assert_int_equal(fake_mpic_accept(e500_fake(), 0), 0x33);
-	fake_mpic_eoi(e500_fake(), 0);
-	assert_int_equal(fake_mpic_accept(e500_fake(), 0), SPURIOUS);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 0), 0x33);
+	fake_mpic_eoi(fake_kvm_newest(), 0);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 0), SPURIOUS);
 }
 
 static void assert_message(u32 group, u32 bit)
 {
-	fake_mpic_write(e500_fake(), CTPR(0), 0);
+	fake_mpic_write(fake_kvm_newest(), CTPR(0), 0);
 	guest_enables(E500_IRQ_MSI + group, VECTOR(8, E500_IRQ_MSI + group), 1);
-	assert_int_equal(fake_mpic_accept(e500_fake(), 0), E500_IRQ_MSI + group);
-	assert_int_equal(fake_mpic_read(e500_fake(), MSIR(group)), 1u << bit);
-	fake_mpic_eoi(e500_fake(), 0);
-	assert_int_equal(fake_mpic_accept(e500_fake(), 0), SPURIOUS);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 0), E500_IRQ_MSI + group);
+	assert_int_equal(fake_mpic_read(fake_kvm_newest(), MSIR(group)), 1u << bit);
+	fake_mpic_eoi(fake_kvm_newest(), 0);
+	assert_int_equal(fake_mpic_accept(fake_kvm_newest(), 0), SPURIOUS);
 }
 
 /*
@@ -345,17 +345,17 @@ static void test_messages(void **state)
 		assert_true(gsi >= (int)E500_NR_LINES);
 		fd = eventfd(1, EFD_CLOEXEC);
 		assert_int_equal(irq_fd_assign(&vm.kvm, (u32)gsi, fd, -1), 0);
-		fake_kvm_irqfds(e500_fake());
+		fake_kvm_irqfds(fake_kvm_newest());
 		assert_message(7, 31);
 		/* The guest rewrites it. */
 		msg.data = data_of(0);
 		assert_int_equal(irq_msi_update(&vm.kvm, (u32)gsi, &msg), 0);
 		assert_int_equal(write(fd, &(u64){1}, 8), 8);
-		fake_kvm_irqfds(e500_fake());
+		fake_kvm_irqfds(fake_kvm_newest());
 		assert_message(0, 0);
 		irq_fd_deassign(&vm.kvm, (u32)gsi, fd);
 		irq_msi_remove(&vm.kvm, (u32)gsi);
-		assert_int_equal(e500_fake()->nr_routes, E500_NR_LINES);
+		assert_int_equal(fake_kvm_newest()->nr_routes, E500_NR_LINES);
 		close(fd);
 	}
 }
@@ -367,10 +367,10 @@ static void test_irqfd(void **state)
 
 	assert_int_equal(e500_up("mpic-4.2", "1", "irqchip-finalize"), 0);
 	assert_int_equal(irq_fd_assign(&vm.kvm, E500_IRQ_SCRATCH, fd, resample), 0);
-	assert_int_equal(e500_fake()->irqfd[0].gsi, E500_IRQ_SCRATCH);
-	assert_int_equal(e500_fake()->irqfd[0].resample, resample);
+	assert_int_equal(fake_kvm_newest()->irqfd[0].gsi, E500_IRQ_SCRATCH);
+	assert_int_equal(fake_kvm_newest()->irqfd[0].resample, resample);
 	irq_fd_deassign(&vm.kvm, E500_IRQ_SCRATCH, fd);
-	assert_int_equal(e500_fake()->nr_irqfds, 0);
+	assert_int_equal(fake_kvm_newest()->nr_irqfds, 0);
 	close(fd);
 	close(resample);
 }

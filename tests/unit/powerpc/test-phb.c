@@ -212,7 +212,7 @@ static void test_msix(void **state)
 		msix_entry(RNG, i, &address, &data);
 		assert_int_equal(address, PSERIES_MSI_DOORBELL);
 		assert_int_equal(data, FIRST + i);
-		assert_true(fake_xive_of(pseries_fake())->source[FIRST + i].valid);
+		assert_true(fake_xive_of(fake_kvm_newest())->source[FIRST + i].valid);
 	}
 	assert_int_equal(query(SLOT(RNG), 2), -3);
 	assert_int_equal(query(SLOT(RNG), ~0u), -3);
@@ -282,8 +282,8 @@ static void test_source_fails(void **state)
 	assert_int_equal(query(SLOT(RNG), 0), -3);
 	assert_int_equal(change(SLOT(RNG), F_MSIX, 1), 0);
 	assert_int_equal(source_of(SLOT(RNG), 0), FIRST);
-	assert_true(fake_xics_of(pseries_fake())->source[FIRST].exists);
-	assert_false(fake_xics_of(pseries_fake())->source[FIRST].lsi);
+	assert_true(fake_xics_of(fake_kvm_newest())->source[FIRST].exists);
+	assert_false(fake_xics_of(fake_kvm_newest())->source[FIRST].lsi);
 }
 
 /* ---- the translation table ---------------------------------------------------------------------- */

@@ -19,16 +19,6 @@ static void tree(const char *const *more)
 	take_tree(&vm.kvm.mem, ppc_of(&vm.kvm)->dtb, ppc_of(&vm.kvm)->dtb_size);
 }
 
-static const char *text(int at, const char *name)
-{
-	return (const char *)prop(at, name, -1);
-}
-
-static bool has_string(int at, const char *name, const char *want)
-{
-	return fdt_stringlist_search(fdt, at, name, want) >= 0;
-}
-
 /* ---- dtc ------------------------------------------------------------------------------------------ */
 
 static void test_dtc(void **state)
@@ -141,7 +131,7 @@ static void test_cpus(void **state)
 		{
 			u32 id = n++ * (u32)smt[k];
 
-			assert_non_null(fake_kvm_vcpu(pseries_fake(), id));
+			assert_non_null(fake_kvm_vcpu(fake_kvm_newest(), id));
 			assert_int_equal(cell(at, "reg", 0), id);
 			assert_string_equal(text(at, "device_type"), "cpu");
 			assert_int_equal(cell(at, "ibm,ppc-interrupt-server#s", 0), id);

@@ -57,7 +57,7 @@ static void test_enabled(void **state)
 	const struct fake_ppc_vm *ppc;
 
 	up("1");
-	ppc = fake_ppc(pseries_fake());
+	ppc = fake_ppc(fake_kvm_newest());
 	assert_int_equal(ppc->nr_hcalls, ARRAY_SIZE(want));
 	for (u32 i = 0; i < ARRAY_SIZE(want); i++)
 		assert_int_equal(ppc->hcall[i], want[i]);
@@ -88,7 +88,7 @@ static void test_process_table(void **state)
 	const struct fake_ppc_vm *ppc;
 
 	up("1");
-	ppc = fake_ppc(pseries_fake());
+	ppc = fake_ppc(fake_kvm_newest());
 	for (u32 i = 0; i < ARRAY_SIZE(bad); i++) {
 		assert_int_equal(hcall(PROC_TBL, bad[i].flags, bad[i].base, bad[i].page_size, bad[i].size),
 				 bad[i].want);
@@ -274,7 +274,7 @@ static void test_rtas_kernel(void **state)
 	const struct fake_ppc_vm *ppc;
 
 	assert_int_equal(pseries_booted(xics), 0);
-	ppc = fake_ppc(pseries_fake());
+	ppc = fake_ppc(fake_kvm_newest());
 	assert_int_equal(ppc->nr_tokens, ARRAY_SIZE(names));
 	for (u32 i = 0; i < ARRAY_SIZE(names); i++) {
 		u32 found = 0;
@@ -385,7 +385,7 @@ static u32 check_exception(u32 vector, u32 classes, u32 gpa, u32 room)
 
 static bool line_high(void)
 {
-	return pseries_fake()->level[PSERIES_IRQ_EPOW];
+	return fake_kvm_newest()->level[PSERIES_IRQ_EPOW];
 }
 
 /* The report as Linux's get_pseries_errorlog() looks through it. */

@@ -15,7 +15,7 @@
 
 static struct fake_source *source(u32 line)
 {
-	return &fake_xics_of(pseries_fake())->source[line];
+	return &fake_xics_of(fake_kvm_newest())->source[line];
 }
 
 static struct fake_icp *icp(u32 id)
@@ -58,7 +58,7 @@ static void test_order(void **state)
 
 		assert_sequence(at, ARRAY_SIZE(at));
 	}
-	assert_int_equal(fake_xics_of(pseries_fake())->nr_servers, 3);
+	assert_int_equal(fake_xics_of(fake_kvm_newest())->nr_servers, 3);
 	for (u32 i = 0; i < 3; i++) {
 		assert_true(icp(i)->there);
 		assert_int_equal(icp(i)->server, i);
@@ -74,7 +74,7 @@ static void test_without_xive(void **state)
 	capture_begin(STDERR_FILENO);
 	assert_int_equal(pseries_up("xics", "2", "irqchip-finalize"), 0);
 	assert_string_equal(capture_end(), "");
-	assert_false(fake_xics_of(pseries_fake())->on_xive);
+	assert_false(fake_xics_of(fake_kvm_newest())->on_xive);
 	assert_true(icp(1)->there);
 }
 
@@ -135,7 +135,7 @@ static void test_sources(void **state)
 	assert_true(source(MSI + 3)->exists);
 	assert_false(source(MSI + 3)->lsi);
 	/* Once: the guest may have set it up by now. */
-	fake_xics_set_xive(pseries_fake(), MSI + 3, 0, 5);
+	fake_xics_set_xive(fake_kvm_newest(), MSI + 3, 0, 5);
 	assert_int_equal(pseries_irq_use(&vm.kvm.irqchip, MSI + 3), 0);
 	assert_int_equal(source(MSI + 3)->priority, 5);
 	assert_int_equal(pseries_irq_use(&vm.kvm.irqchip, 2), -EINVAL);
@@ -152,7 +152,7 @@ static void test_lines(void **state)
 
 	up_with("2", 0);
 	fake_xics_cppr(pseries_fake_cpu(1), 0xff);
-	fake_xics_set_xive(pseries_fake(), LEVEL, 1, 5);
+	fake_xics_set_xive(fake_kvm_newest(), LEVEL, 1, 5);
 	irq_set_line(&vm.kvm, LEVEL, true);
 	assert_int_equal(icp(1)->xisr, LEVEL);
 	xirr = fake_xics_accept(pseries_fake_cpu(1));
@@ -174,7 +174,7 @@ static void test_messages(void **state)
 
 	up_with("1", 4);
 	fake_xics_cppr(pseries_fake_cpu(0), 0xff);
-	fake_xics_set_xive(pseries_fake(), MSI + 1, 0, 5);
+	fake_xics_set_xive(fake_kvm_newest(), MSI + 1, 0, 5);
 	/* One call, which is an edge. */
 	sets = fake_kvm_count("KVM_IRQ_LINE");
 	assert_true(irq_msi_send(&vm.kvm, &msg) >= 0);
@@ -187,7 +187,7 @@ static void test_messages(void **state)
 	assert_int_equal(irq_msi_update(&vm.kvm, MSI + 1, &msg), 0);
 	fd = eventfd(1, EFD_CLOEXEC);
 	assert_int_equal(irq_fd_assign(&vm.kvm, MSI + 1, fd, -1), 0);
-	fake_kvm_irqfds(pseries_fake());
+	fake_kvm_irqfds(fake_kvm_newest());
 	assert_int_equal(icp(0)->xisr, MSI + 1);
 	irq_fd_deassign(&vm.kvm, MSI + 1, fd);
 	close(fd);
@@ -273,7 +273,7 @@ static void scramble(u32 cpus, u32 msis)
 	for (u32 i = 0; i < msis + 2; i++) {
 		u32 line = i < 2 ? LEVEL + i : MSI + i - 2;
 
-		fake_xics_set_xive(pseries_fake(), line, roll() % cpus, roll() & 1 ? MASKED : roll() & 7);
+		fake_xics_set_xive(fake_kvm_newest(), line, roll() % cpus, roll() & 1 ? MASKED : roll() & 7);
 		for (u32 k = roll() % 3; k > 0; k--)
 			pseries_irq_set_line(&vm.kvm.irqchip, line, i < 2 ? roll() & 1 : true);
 	}
@@ -289,7 +289,7 @@ static void assert_round_trip(const char *cpus, u32 msis)
 	scramble(n, msis);
 	first = save();
 	/* The kernel goes on only when each source was read. */
-	assert_int_equal(fake_xics_of(pseries_fake())->reads, 0);
+	assert_int_equal(fake_xics_of(fake_kvm_newest())->reads, 0);
 	again = save();
 	assert_same(&first, &again);
 	buf_free(&again);
@@ -329,7 +329,7 @@ static void test_pending_goes_on(void **state)
 	struct buf saved;
 
 	up_with("1", 1);
-	fake_xics_set_xive(pseries_fake(), MSI, 0, 5);
+	fake_xics_set_xive(fake_kvm_newest(), MSI, 0, 5);
 	pseries_irq_set_line(&vm.kvm.irqchip, MSI, true);
 	assert_int_equal(icp(0)->xisr, 0); /* CPPR 0: nothing is let through */
 	saved = save();
@@ -351,7 +351,7 @@ static void test_one_too_many(void **state)
 	up_with("1", 1);
 	saved = save();
 	up_with("1", 2);
-	fake_xics_set_xive(pseries_fake(), MSI + 1, 0, 5);
+	fake_xics_set_xive(fake_kvm_newest(), MSI + 1, 0, 5);
 	assert_int_equal(restore(saved.data, saved.len), 0);
 	assert_int_equal(source(MSI + 1)->priority, MASKED);
 	buf_free(&saved);
@@ -410,7 +410,7 @@ static void test_print(void **state)
 
 	up_with("2", 1);
 	fake_xics_cppr(pseries_fake_cpu(1), 0xff);
-	fake_xics_set_xive(pseries_fake(), LEVEL, 1, 5);
+	fake_xics_set_xive(fake_kvm_newest(), LEVEL, 1, 5);
 	irq_set_line(&vm.kvm, LEVEL, true);
 	text = walk(STATE_TEXT, 0);
 	buf_add(&text, "", 1);

@@ -49,14 +49,14 @@ static u32 source_of_page(const u8 *page, bool management)
 u64 __wrap_xive_esb_load(const u8 *page, u32 offset);
 u64 __wrap_xive_esb_load(const u8 *page, u32 offset)
 {
-	return fake_xive_load(pseries_fake(), source_of_page(page, true), offset);
+	return fake_xive_load(fake_kvm_newest(), source_of_page(page, true), offset);
 }
 
 void __wrap_xive_esb_store(u8 *page, u32 offset, u64 val);
 void __wrap_xive_esb_store(u8 *page, u32 offset, u64 val)
 {
 	assert_int_equal(offset, 0);
-	fake_xive_trigger(pseries_fake(), source_of_page(page, false));
+	fake_xive_trigger(fake_kvm_newest(), source_of_page(page, false));
 }
 
 /* ---- the guest ---------------------------------------------------------------------------------- */
@@ -77,7 +77,7 @@ static long hcall(u64 nr, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4)
 
 static struct fake_xive_source *source(u32 n)
 {
-	return &fake_xive_of(pseries_fake())->source[n];
+	return &fake_xive_of(fake_kvm_newest())->source[n];
 }
 
 static struct kvm_ppc_xive_eq *queue(u32 server)
@@ -111,7 +111,7 @@ static void guest_boots(u32 cpus)
 static void guest_unmask(u32 n, u32 server, u32 event)
 {
 	assert_int_equal(hcall(H_INT_SET_SOURCE_CONFIG, 2, n, server, PRIORITY, event), H_SUCCESS);
-	fake_xive_load(pseries_fake(), n, 0xc00);
+	fake_xive_load(fake_kvm_newest(), n, 0xc00);
 }
 
 static u32 queue_entry(u32 server, u32 i)
@@ -143,7 +143,7 @@ static void test_order(void **state)
 
 		assert_sequence(at, ARRAY_SIZE(at));
 	}
-	assert_int_equal(fake_xive_of(pseries_fake())->nr_servers, 3);
+	assert_int_equal(fake_xive_of(fake_kvm_newest())->nr_servers, 3);
 	assert_int_equal(fake_kvm_count("KVM_SET_GSI_ROUTING"), 0);
 	/* Of each page that the guest reaches there is the source. */
 	for (u32 i = 0; i < IPI + 4; i++) {
@@ -163,19 +163,20 @@ static void test_pages(void **state)
 	assert_int_equal(hcall(H_INT_GET_SOURCE_INFO, 0, IPI + 1, 0, 0, 0), H_SUCCESS);
 	assert_int_equal(result[0], 0);
 	assert_int_equal(1u << result[3], xive->page);
-	assert_ptr_equal(fake_kvm_mem(pseries_fake(), result[1], xive->page),
+	assert_ptr_equal(fake_kvm_mem(fake_kvm_newest(), result[1], xive->page),
 			 xive_esb_page(xive, IPI + 1, true));
-	assert_ptr_equal(fake_kvm_mem(pseries_fake(), result[2], xive->page),
+	assert_ptr_equal(fake_kvm_mem(fake_kvm_newest(), result[2], xive->page),
 			 xive_esb_page(xive, IPI + 1, false));
 	assert_null(guest_ptr(&vm.kvm.mem, result[1], 1));
 	assert_int_equal(guest_read(&vm.kvm.mem, result[2], &byte, 1), -EFAULT);
 	assert_int_equal(guest_write(&vm.kvm.mem, result[2], &byte, 1), -EFAULT);
 	/* Beyond the last, and before the first, there is nothing. */
-	assert_null(fake_kvm_mem(pseries_fake(), xive_esb_gpa(xive, IPI + 2, false), 1));
-	assert_null(fake_kvm_mem(pseries_fake(), xive_esb_gpa(xive, PSERIES_FIRST_LINE, false) - 1, 1));
+	assert_null(fake_kvm_mem(fake_kvm_newest(), xive_esb_gpa(xive, IPI + 2, false), 1));
+	assert_null(fake_kvm_mem(fake_kvm_newest(), xive_esb_gpa(xive, PSERIES_FIRST_LINE, false) - 1, 1));
 	/* Of the thread area only the page that is the guest's system's. */
 	for (u32 i = 0; i < 4; i++)
-		assert_int_equal(fake_kvm_mem(pseries_fake(), PSERIES_XIVE_TIMA + i * xive->page, 1) != NULL,
+		assert_int_equal(fake_kvm_mem(fake_kvm_newest(), PSERIES_XIVE_TIMA + i * xive->page, 1) !=
+					 NULL,
 				 i == 2);
 	/* A level-triggered source has no pages of the guest's. */
 	assert_int_equal(hcall(H_INT_GET_SOURCE_INFO, 0, LEVEL, 0, 0, 0), H_SUCCESS);
@@ -428,12 +429,12 @@ static void scramble(u32 cpus)
 			if (n[i] < IPI)
 				irq_set_line(&vm.kvm, n[i], n[i] == LEVEL ? roll() & 1 : true);
 			else
-				fake_xive_trigger(pseries_fake(), n[i]);
+				fake_xive_trigger(fake_kvm_newest(), n[i]);
 			if (roll() & 1)
-				fake_xive_load(pseries_fake(), n[i], 0);
+				fake_xive_load(fake_kvm_newest(), n[i], 0);
 		}
 		if (roll() % 4 == 0)
-			fake_xive_load(pseries_fake(), n[i], 0xd00);
+			fake_xive_load(fake_kvm_newest(), n[i], 0xd00);
 	}
 	if (roll() & 1)
 		assert_int_equal(hcall(H_INT_SET_QUEUE_CONFIG, 1, 0, 3, QUEUE + MiB(2), 16), H_SUCCESS);
@@ -456,7 +457,7 @@ static struct snapshot *snapshot(void)
 		if (s->source[i].masked)
 			s->source[i].priority = 0;
 	}
-	for (u32 i = 0; i < pseries_fake()->nr_vcpus; i++) {
+	for (u32 i = 0; i < fake_kvm_newest()->nr_vcpus; i++) {
 		memcpy(s->eq[i], fake_ppc_cpu(pseries_fake_cpu(i))->eq, sizeof(s->eq[i]));
 		s->vp[i] = fake_ppc_cpu(pseries_fake_cpu(i))->vp[0];
 	}
@@ -488,7 +489,7 @@ static void assert_round_trip(const char *cpus)
 	scramble((u32)atoi(cpus));
 	before = snapshot();
 	first = save();
-	assert_int_equal(fake_xive_of(pseries_fake())->eq_syncs, 1);
+	assert_int_equal(fake_xive_of(fake_kvm_newest())->eq_syncs, 1);
 	/* To save is to look and no more. */
 	assert_snapshot(before);
 	again = save();
@@ -552,7 +553,7 @@ static void test_event_meanwhile(void **state)
 	guest_boots(1);
 	guest_unmask(MSI, 0, 1);
 	guest_unmask(MSI + 1, 0, 2);
-	fake_xive_load(pseries_fake(), MSI + 1, 0xd00); /* the guest wants to hear nothing of this one */
+	fake_xive_load(fake_kvm_newest(), MSI + 1, 0xd00); /* the guest wants to hear nothing of this one */
 	saved = save();
 	buf_free(&saved);
 	assert_int_equal(during, 2);
@@ -616,7 +617,7 @@ static void test_print(void **state)
 	assert_non_null(strstr((char *)text.data, "pending priorities 0x02"));
 	buf_free(&text);
 	/* Only looked at: no source was stopped. */
-	assert_int_equal(fake_xive_of(pseries_fake())->eq_syncs, 0);
+	assert_int_equal(fake_xive_of(fake_kvm_newest())->eq_syncs, 0);
 	text = walk(STATE_JSON, 0);
 	assert_true(text.len > 0);
 	buf_free(&text);
