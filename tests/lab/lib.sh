@@ -218,6 +218,16 @@ sum_of() {
 	echo "$(md5sum <"$1" | cut -c1-32)/$(wc -c <"$1")"
 }
 
+# private_kib RAM [writable]: lkvm's private memory beside the guest's, which is what is mapped by RAM KiB and
+# more; of all mappings, or of those alone that can be written to
+private_kib() {
+	awk -v guest="$1" -v writable="${2:-}" '
+		/^[0-9a-f]+-[0-9a-f]+ / { ram = 0; mine = !writable || $2 ~ /w/ }
+		/^Size:/ && $2 >= guest + 0 { ram = 1 }
+		/^Private_(Clean|Dirty):/ && !ram && mine { kib += $2 }
+		END { print kib }' "/proc/$vm_pid/smaps"
+}
+
 # rss_mib: what lkvm holds of L1's memory
 rss_mib() {
 	awk '/^VmRSS/ { print int($2 / 1024) }' "/proc/$vm_pid/status"

@@ -22,9 +22,6 @@ figure life /payload/measure life "$rounds" $(img none) -- /payload/floor /paylo
 # Private memory: all mappings but guest RAM, while a guest of 128 MiB spins.
 vm_start spin --nodefaults -m 128 -k /payload/spin.img
 must "the guest spins" hears '^\.' 60
-diag "figure private $(awk '/^[0-9a-f]+-[0-9a-f]+ / { ram = 0 }
-	/^Size:/ && $2 >= 131072 { ram = 1 }
-	/^Private_(Clean|Dirty):/ && !ram { kib += $2 }
-	END { printf "%.2f", kib / 1024 }' "/proc/$vm_pid/smaps")"
+diag "figure private $(awk -v kib="$(private_kib 131072)" 'BEGIN { printf "%.2f", kib / 1024 }')"
 kill -TERM "$vm_pid"
 ends 143 60

@@ -9,14 +9,8 @@ check "within two minutes: $took s" between 0 "$took" 120
 must "the guest's init has come to rest" hears "LAB-ACTION wait" 60
 check "the guest has 512 MiB, less what its kernel takes" between 460000 "$(info memtotal)" 524288
 # Of the program itself a second VM would have the same pages: they only count as lkvm's in the first figure.
-private() {
-	awk -v writable="$1" '/^[0-9a-f]+-[0-9a-f]+ / { ram = 0; mine = !writable || $2 ~ /w/ }
-		/^Size:/ && $2 >= 524288 { ram = 1 }
-		/^Private_(Clean|Dirty):/ && !ram && mine { kib += $2 }
-		END { print kib }' "/proc/$vm_pid/smaps"
-}
-kib=$(private 1)
-diag "private memory beside the guest's: $kib KiB; with the program's code, $(private 0) KiB"
+kib=$(private_kib 524288 writable)
+diag "private memory beside the guest's: $kib KiB; with the program's code, $(private_kib 524288) KiB"
 check "it is no more than 2 MiB" between 1 "$kib" 2048
 type_line ""
 ends 32 60

@@ -7,14 +7,8 @@ up
 diag "in user space after $(($(cut -d. -f1 /proc/uptime) - begin)) s"
 must "the guest's init has come to rest" hears "LAB-ACTION wait" 60
 # Of the program itself a second VM would have the same pages: they only count as lkvm's in the first figure.
-private() {
-	awk -v writable="$1" '/^[0-9a-f]+-[0-9a-f]+ / { ram = 0; mine = !writable || $2 ~ /w/ }
-		/^Size:/ && $2 >= 1048576 { ram = 1 }
-		/^Private_(Clean|Dirty):/ && !ram && mine { kib += $2 }
-		END { print kib }' "/proc/$vm_pid/smaps"
-}
-kib=$(private 1)
-diag "private memory beside the guest's: $kib KiB; with the program's code, $(private 0) KiB"
+kib=$(private_kib 1048576 writable)
+diag "private memory beside the guest's: $kib KiB; with the program's code, $(private_kib 1048576) KiB"
 check "it is no more than 2 MiB" between 1 "$kib" 2048
 type_line ""
 ends 0 60
