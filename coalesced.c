@@ -22,9 +22,9 @@ struct coalesced {
 	u32 room;	      /* entries of the ring */
 	pthread_mutex_t lock; /* guards taking entries out */
 	_Atomic u32 zones;
-	/* What the kernel has, asked when the first zone is wanted; -1: not asked yet. */
-	_Atomic int page; /* of the ring within the kvm_run mapping; 0: there is none */
-	_Atomic int pio;  /* 1: ports too */
+	/* What the kernel has, asked when a zone is wanted. */
+	_Atomic(struct kvm_coalesced_mmio_ring *) ring; /* NULL before, and then nobody looks at that page */
+	_Atomic int pio;				/* 1: ports too; 0: not; -1: not asked yet */
 	struct event_timer timer;
 };
 
@@ -62,7 +62,7 @@ int coalesced_init(struct kvm *kvm)
 	co->kvm = kvm;
 	co->room = (u32)(((u64)sysconf(_SC_PAGESIZE) - sizeof(struct kvm_coalesced_mmio_ring)) /
 			 sizeof(struct kvm_coalesced_mmio));
-	co->page = co->pio = -1;
+	co->pio = -1;
 	pthread_mutex_init(&co->lock, NULL);
 	err = event_timer_init(&kvm->loop, &co->timer, on_timer, co);
 	if (err) {
@@ -87,23 +87,20 @@ void coalesced_destroy(struct kvm *kvm)
 	kvm->coalesced = NULL;
 }
 
-/* The extension's value is the ring's page. Two threads that ask at once hear the same. */
+/* The extension's value is the ring's page within the kvm_run mapping; 0: this KVM has none. */
 static bool has_ring(struct coalesced *co)
 {
-	if (co->page < 0) {
-		int page = kvm_cap(co->kvm, KVM_CAP_COALESCED_MMIO);
+	long page_size = sysconf(_SC_PAGESIZE);
+	int page;
 
-		co->page = (u64)(page + 1) * (u64)sysconf(_SC_PAGESIZE) > co->kvm->run_size ? 0 : page;
-	}
-	return co->page > 0;
-}
-
-/* NULL while there was no zone yet: then nobody has to look at that page. */
-static struct kvm_coalesced_mmio_ring *ring_of(struct coalesced *co)
-{
-	int page = atomic_load(&co->page);
-
-	return page > 0 ? (void *)((u8 *)co->kvm->vcpu[0].run + page * sysconf(_SC_PAGESIZE)) : NULL;
+	if (co->ring)
+		return true;
+	page = kvm_cap(co->kvm, KVM_CAP_COALESCED_MMIO);
+	if (page <= 0 || (u64)(page + 1) * (u64)page_size > co->kvm->run_size)
+		return false;
+	/* Two threads that ask at once hear the same. */
+	co->ring = (void *)((u8 *)co->kvm->vcpu[0].run + page * page_size);
+	return true;
 }
 
 /* A kernel without the extension would take a port for an address. */
@@ -143,7 +140,7 @@ void coalesced_remove(struct kvm *kvm, enum bus_id bus, u64 addr, u32 len)
 void coalesced_drain(struct kvm *kvm)
 {
 	struct coalesced *co = kvm->coalesced;
-	struct kvm_coalesced_mmio_ring *ring = co ? ring_of(co) : NULL;
+	struct kvm_coalesced_mmio_ring *ring = co ? atomic_load(&co->ring) : NULL;
 	u32 first, last;
 
 	if (!ring ||
