@@ -5,7 +5,6 @@
  * Main thread, in the `boot` step; vCPUs, devices and irqchip are all there.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <lkvm/boot.h>
 #include <lkvm/config.h>
 #include <lkvm/device.h>

@@ -11,7 +11,6 @@
  */
 #include "e500-layout.h"
 #include "e500.h"
-#include <inttypes.h>
 #include <lkvm/hw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,11 +59,11 @@ static void describe_cpus(const struct kvm *kvm, struct fdt *fdt)
 	u32 timebase = (u32)cpuinfo_number("timebase", TIMEBASE_HZ);
 	u64 mhz = cpuinfo_number("clock", CLOCK_HZ / 1000000);
 
-	dt_begin(fdt, "cpus");
+	dt_begin_node(fdt, "cpus");
 	dt_u32(fdt, "#address-cells", 1);
 	dt_u32(fdt, "#size-cells", 0);
 	for (u32 i = 0; i < kvm->nr_vcpus; i++) {
-		dt_begin(fdt, "cpu@%" PRIx32, kvm->vcpu[i].id);
+		dt_begin_at(fdt, "cpu", kvm->vcpu[i].id);
 		dt_str(fdt, "device_type", "cpu");
 		dt_u32(fdt, "reg", kvm->vcpu[i].id);
 		dt_str(fdt, "status", i ? "disabled" : "okay");
@@ -99,7 +98,7 @@ static int describe_hypervisor(struct kvm *kvm, struct fdt *fdt)
 		log_error("KVM_PPC_GET_PVINFO: %s", strerror(-err));
 		return err;
 	}
-	dt_begin(fdt, "hypervisor");
+	dt_begin_node(fdt, "hypervisor");
 	dt_strs(fdt, "compatible", compatible, ARRAY_SIZE(compatible));
 	/* Big-endian instructions, as the kernel gives them. */
 	dt_bytes(fdt, "hcall-instructions", info.hcall, sizeof(info.hcall));
@@ -136,7 +135,7 @@ static int describe_soc(struct kvm *kvm, struct fdt *fdt)
 	static const char *const compatible[] = {"fsl,mpc8544-immr", "simple-bus"};
 	int err;
 
-	dt_begin(fdt, "soc@%llx", E500_CCSR);
+	dt_begin_at(fdt, "soc", E500_CCSR);
 	dt_str(fdt, "device_type", "soc");
 	dt_strs(fdt, "compatible", compatible, ARRAY_SIZE(compatible));
 	dt_u32(fdt, "#address-cells", 2);

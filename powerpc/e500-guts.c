@@ -44,13 +44,13 @@ static int guts_describe(const struct device *dev, struct fdt *fdt)
 	static const char *const compatible[] = {"fsl,mpc8548-guts", "syscon"};
 	const u64 reg[1][2] = {{dev->board->mmio, E500_GUTS_SIZE}};
 
-	dt_begin(fdt, "global-utilities@%llx", (unsigned long long)dev->board->mmio);
+	dt_begin_at(fdt, "global-utilities", dev->board->mmio);
 	dt_strs(fdt, "compatible", compatible, ARRAY_SIZE(compatible));
 	dt_reg(fdt, reg, 1);
 	dt_phandle(fdt, DT_SYSCON);
 	dt_empty(fdt, "big-endian");
 	dt_empty(fdt, "fsl,has-rstcr");
-	dt_begin(fdt, "power-off");
+	dt_begin_node(fdt, "power-off");
 	dt_str(fdt, "compatible", "syscon-poweroff");
 	dt_u32(fdt, "regmap", DT_SYSCON);
 	dt_u32(fdt, "offset", GUTS_POWER);

@@ -162,8 +162,8 @@ static void epow_reset(struct device *dev)
 
 static int epow_describe(const struct device *dev, struct fdt *fdt)
 {
-	dt_begin(fdt, "event-sources");
-	dt_begin(fdt, "epow-events");
+	dt_begin_node(fdt, "event-sources");
+	dt_begin_node(fdt, "epow-events");
 	dt_interrupt(fdt, dev->board->line, true);
 	dt_end(fdt);
 	dt_end(fdt);

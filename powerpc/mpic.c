@@ -164,7 +164,7 @@ static void describe_messages(struct fdt *fdt)
 		sources[2 * i] = E500_IRQ_MSI + i;
 		sources[2 * i + 1] = SENSE_RISING;
 	}
-	dt_begin(fdt, "msi@%llx", E500_MSI);
+	dt_begin_at(fdt, "msi", E500_MSI);
 	dt_str(fdt, "compatible", "fsl,mpic-msi");
 	dt_reg(fdt, reg, ARRAY_SIZE(reg));
 	dt_phandle(fdt, DT_MSI);

@@ -83,7 +83,7 @@ static void describe_function(struct pci_bus *bus, const struct pci_function *fn
 	if (fn->devfn & 7)
 		dt_begin(fdt, "%s@%x,%x", kind_of(class), slot, fn->devfn & 7);
 	else
-		dt_begin(fdt, "%s@%x", kind_of(class), slot);
+		dt_begin_at(fdt, kind_of(class), slot);
 	describe_bars(fn, fdt);
 	dt_u32(fdt, "vendor-id", pci_get16(fn->config, PCI_VENDOR_ID));
 	dt_u32(fdt, "device-id", pci_get16(fn->config, PCI_DEVICE_ID));
@@ -109,7 +109,7 @@ int phb_describe(const struct device *dev, struct fdt *fdt)
 	static const u32 window[] = {PHB_LIOBN, 0, 0, (u32)(PHB_DMA_WINDOW >> 32), (u32)PHB_DMA_WINDOW};
 	const struct phb *phb = container_of(dev, struct phb, dev);
 
-	dt_begin(fdt, "pci@%llx", PHB_BUID);
+	dt_begin_at(fdt, "pci", PHB_BUID);
 	dt_str(fdt, "compatible", "IBM,Logical_PHB");
 	dt_reg(fdt, reg, 1);
 	pci_host_describe_bus(dev->kvm, fdt);

@@ -8,7 +8,6 @@
  */
 #include "pseries.h"
 #include <errno.h>
-#include <inttypes.h>
 #include <lkvm/config.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,13 +153,13 @@ static void describe_page_sizes(const struct kvm *kvm, const struct kvm_ppc_smmu
 
 	for (u32 i = 0; i < KVM_PPC_PAGE_SIZES_MAX_SZ && info->sps[i].page_shift; i++) {
 		const struct kvm_ppc_one_seg_page_size *seg = &info->sps[i];
-		u32 at = n + 2, count = 0;
+		u32 count = 0, at;
 
 		if (largest >> seg->page_shift == 0)
 			continue;
 		cells[n++] = seg->page_shift;
 		cells[n++] = seg->slb_enc;
-		n++;
+		at = n++;
 		for (u32 j = 0; j < KVM_PPC_PAGE_SIZES_MAX_SZ && seg->enc[j].page_shift; j++) {
 			if (largest >> seg->enc[j].page_shift == 0)
 				continue;
@@ -225,7 +224,7 @@ int pseries_describe_cpus(struct kvm *kvm, struct fdt *fdt)
 {
 	int err = 0;
 
-	dt_begin(fdt, "cpus");
+	dt_begin_node(fdt, "cpus");
 	dt_u32(fdt, "#address-cells", 1);
 	dt_u32(fdt, "#size-cells", 0);
 	for (u32 i = 0; i < kvm->nr_vcpus && !err; i++)

@@ -10,7 +10,6 @@
 #include "pseries-layout.h"
 #include "pseries.h"
 #include "rtas.h"
-#include <inttypes.h>
 #include <stdio.h>
 
 /* Of option vector 5 (PAPR, table 244), by byte: what the platform gives. Byte 0 is the length. */
@@ -61,12 +60,12 @@ static void describe_rtas_memory(const struct kvm *kvm, struct fdt *fdt)
 {
 	const u64 rtas[1][2] = {{pseries_of(kvm)->rtas, RTAS_SIZE}};
 
-	dt_begin(fdt, "reserved-memory");
+	dt_begin_node(fdt, "reserved-memory");
 	dt_u32(fdt, "#address-cells", 2);
 	dt_u32(fdt, "#size-cells", 2);
 	dt_empty(fdt, "ranges");
 	/* Not "rtas": Linux looks for that by the name alone. */
-	dt_begin(fdt, "firmware@%" PRIx64, rtas[0][0]);
+	dt_begin_at(fdt, "firmware", rtas[0][0]);
 	dt_reg(fdt, rtas, 1);
 	dt_end(fdt);
 	dt_end(fdt);
@@ -77,7 +76,7 @@ static void describe_vdevice(struct kvm *kvm, struct fdt *fdt)
 {
 	struct device *dev;
 
-	dt_begin(fdt, "vdevice");
+	dt_begin_node(fdt, "vdevice");
 	dt_str(fdt, "device_type", "vdevice");
 	dt_str(fdt, "compatible", "IBM,vdevice");
 	dt_u32(fdt, "#address-cells", 1);
@@ -91,10 +90,10 @@ static void describe_vdevice(struct kvm *kvm, struct fdt *fdt)
 /* Where H_RANDOM is said to be. */
 static void describe_facilities(struct fdt *fdt)
 {
-	dt_begin(fdt, "ibm,platform-facilities");
+	dt_begin_node(fdt, "ibm,platform-facilities");
 	dt_str(fdt, "device_type", "ibm,platform-facilities");
 	dt_str(fdt, "compatible", "ibm,platform-facilities");
-	dt_begin(fdt, "ibm,random-v1");
+	dt_begin_node(fdt, "ibm,random-v1");
 	dt_str(fdt, "compatible", "ibm,random");
 	dt_end(fdt);
 	dt_end(fdt);
@@ -102,7 +101,7 @@ static void describe_facilities(struct fdt *fdt)
 
 static void describe_hypervisor(struct fdt *fdt)
 {
-	dt_begin(fdt, "hypervisor");
+	dt_begin_node(fdt, "hypervisor");
 	dt_str(fdt, "compatible", "linux,kvm");
 	dt_end(fdt);
 }

@@ -312,7 +312,7 @@ void rtas_describe(const struct kvm *kvm, struct fdt *fdt)
 {
 	u32 base = (u32)pseries_of(kvm)->rtas;
 
-	dt_begin(fdt, "rtas");
+	dt_begin_node(fdt, "rtas");
 	dt_u32(fdt, "rtas-version", 1);
 	dt_u32(fdt, "rtas-size", RTAS_SIZE);
 	dt_u32(fdt, "linux,rtas-base", base);

@@ -162,7 +162,7 @@ void vterm_describe(const struct device *dev, struct fdt *fdt)
 {
 	u32 unit = (u32)dev->board->base;
 
-	dt_begin(fdt, "vty@%x", unit);
+	dt_begin_at(fdt, "vty", unit);
 	dt_str(fdt, "device_type", "serial");
 	dt_str(fdt, "compatible", "hvterm1");
 	dt_u32(fdt, "reg", unit);

@@ -95,7 +95,7 @@ static int xics_describe(const struct irqchip *chip, struct fdt *fdt)
 {
 	const u32 servers[] = {0, pseries_nr_servers(chip->kvm)};
 
-	dt_begin(fdt, "interrupt-controller");
+	dt_begin_node(fdt, "interrupt-controller");
 	dt_phandle(fdt, DT_IRQCHIP);
 	dt_str(fdt, "device_type", "PowerPC-External-Interrupt-Presentation");
 	dt_str(fdt, "compatible", "IBM,ppc-xicp");

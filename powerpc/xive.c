@@ -249,7 +249,7 @@ static int xive_describe(const struct irqchip *chip, struct fdt *fdt)
 			      {PSERIES_XIVE_TIMA + (u64)TIMA_OS * xive->page, xive->page}};
 	const u32 ipis[] = {XIVE_FIRST_IPI, xive->nr_sources - XIVE_FIRST_IPI};
 
-	dt_begin(fdt, "interrupt-controller@%llx", (unsigned long long)user);
+	dt_begin_at(fdt, "interrupt-controller", user);
 	dt_phandle(fdt, DT_IRQCHIP);
 	dt_str(fdt, "device_type", "power-ivpe");
 	dt_str(fdt, "compatible", "ibm,power-ivpe");

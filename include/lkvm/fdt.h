@@ -41,9 +41,10 @@ size_t dt_size(const struct fdt *fdt);
 int __must_check dt_dump(const struct fdt *fdt, const char *path);
 void dt_free(struct fdt *fdt);
 
-void dt_begin(struct fdt *fdt, const char *fmt, ...) __printf(2, 3); /* a node, "serial@1000000" */
-void dt_begin_node(struct fdt *fdt, const char *name);		     /* "timer" */
-void dt_begin_at(struct fdt *fdt, const char *name, u64 unit); /* "serial", 0x1000000: the first one's name */
+/* A node: "timer"; "serial", 0x1000000 for serial@1000000; and what neither can say. */
+void dt_begin_node(struct fdt *fdt, const char *name);
+void dt_begin_at(struct fdt *fdt, const char *name, u64 unit);
+void dt_begin(struct fdt *fdt, const char *fmt, ...) __printf(2, 3);
 void dt_end(struct fdt *fdt);
 void dt_empty(struct fdt *fdt, const char *name);
 void dt_u32(struct fdt *fdt, const char *name, u32 v);

@@ -38,7 +38,7 @@ static inline void board_dt(struct fdt *fdt)
 	dt_u32(fdt, "#address-cells", 0);
 	dt_phandle(fdt, DT_IRQCHIP);
 	dt_end(fdt);
-	dt_begin(fdt, "apb-pclk");
+	dt_begin_node(fdt, "apb-pclk");
 	dt_str(fdt, "compatible", "fixed-clock");
 	dt_u32(fdt, "#clock-cells", 0);
 	dt_u32(fdt, "clock-frequency", 24000000);
