@@ -183,7 +183,8 @@ clean:
 distclean:
 	rm -rf build lkvm lkvm-static
 help:
-	@echo 'Targets:   all lkvm-static check check-quick check-all demo bench install uninstall clean distclean'
+	@echo 'Targets:   all lkvm-static install uninstall clean distclean'
+	@echo '           check check-quick check-all check-e500 demo bench'
 	@echo '           objects unit-programs'
 	@echo 'Variables: ARCH=x86|arm64|powerpc      what lkvm runs on (this machine)'
 	@echo '           CROSS_COMPILE=PREFIX-       tools of another architecture; without it only'
