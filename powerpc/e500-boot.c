@@ -17,6 +17,7 @@
 #include <inttypes.h>
 #include <lkvm/boot.h>
 #include <string.h>
+#include <zlib.h>
 
 #define FIRST_MAPPED MiB(64)
 #define LOW_MEMORY   MiB(768)
@@ -88,6 +89,15 @@ static bool uimage_is(const struct boot_image *img)
 	return be32toh(h.magic) == UIMAGE_MAGIC;
 }
 
+/* Its CRC is of the header with zeroes in the CRC's place. */
+static bool uimage_header_is_whole(struct uimage_header h)
+{
+	u32 want = be32toh(h.hcrc);
+
+	h.hcrc = 0;
+	return crc32(0, (const Bytef *)&h, sizeof(h)) == want;
+}
+
 static int load_uimage(struct kvm *kvm, struct boot_image *img)
 {
 	struct ppc_machine *m = ppc_of(kvm);
@@ -96,6 +106,8 @@ static int load_uimage(struct kvm *kvm, struct boot_image *img)
 	int err;
 
 	memcpy(&h, img->data, sizeof(h));
+	if (!uimage_header_is_whole(h))
+		return refuse(img, "a U-Boot image with a damaged header (its CRC says so); make it again");
 	load = be32toh(h.load);
 	size = be32toh(h.size);
 	if (h.os != UIMAGE_OS_LINUX || h.arch != UIMAGE_ARCH_PPC || h.type != UIMAGE_TYPE_KERNEL)
@@ -122,7 +134,12 @@ static int load_uimage(struct kvm *kvm, struct boot_image *img)
 	}
 	m->entry = be32toh(h.entry);
 	m->kernel_end = load + size + FLAT_BSS;
-	return boot_image_load(kvm, load, img, offset, size);
+	err = boot_image_load(kvm, load, img, offset, size);
+	/* What was gzip has been judged by its own CRC. */
+	if (!err && h.comp == UIMAGE_COMP_NONE &&
+	    crc32(0, guest_ptr(&kvm->mem, load, size), (uInt)size) != be32toh(h.dcrc))
+		return refuse(img, "a U-Boot image with damaged data (its CRC says so); make it again");
+	return err;
 }
 
 static int load_kernel(struct kvm *kvm, struct boot_image *img)

@@ -4,6 +4,8 @@
  * them or not, and ELF files of 32-bit big-endian kernels; each input as it is, and decompressed where it is
  * gzip, as opening a file does it.
  *
+ * An image's CRCs are made right first, or next to none would be taken; but not where its time is odd.
+ *
  * What must hold after a load that succeeded: the vCPU begins in the image, where its TLB maps; the device
  * tree is sound, and where Linux finds it; nothing lies over anything else.
  */
@@ -16,6 +18,7 @@
 #include <powerpc/e500.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #define INITRD_SIZE   5000
 #define UIMAGE_HEADER 64
@@ -80,6 +83,26 @@ static void check(void)
 	fuzz_assert(!ranges_overlap(m->dtb, m->dtb_size, m->initrd, m->initrd_size), "tree and initrd apart");
 }
 
+static void put_word(u8 *p, u32 v)
+{
+	for (u32 i = 0; i < 4; i++)
+		p[i] = (u8)(v >> (24 - 8 * i));
+}
+
+static void mend(u8 *data, size_t size)
+{
+	size_t len;
+
+	if (size < UIMAGE_HEADER || word(data) != 0x27051956 || data[11] & 1)
+		return;
+	len = size - UIMAGE_HEADER;
+	if (word(data + 12) < len)
+		len = word(data + 12);
+	put_word(data + 24, (u32)crc32(0, data + UIMAGE_HEADER, (uInt)len));
+	put_word(data + 4, 0);
+	put_word(data + 4, (u32)crc32(0, data, UIMAGE_HEADER));
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	struct boot_image img = {.path = "fuzz", .size = size};
@@ -94,6 +117,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	/* A block just as long: whoever reads past it is found. */
 	copy = malloc(size);
 	memcpy(copy, data, size);
+	mend(copy, size);
 	img.data = copy;
 	m = ppc_of(kvm);
 	m->entry = m->kernel_end = m->dtb = m->dtb_size = m->initrd = m->initrd_size = 0;

@@ -59,11 +59,22 @@ struct uimage {
 	size_t size;
 };
 
+static inline u32 uimage_header_crc(const u8 *header)
+{
+	u8 copy[64];
+
+	memcpy(copy, header, sizeof(copy));
+	memset(copy + 4, 0, 4);
+	return (u32)crc32(0, copy, sizeof(copy));
+}
+
 enum uimage_field {
 	UIMAGE_MAGIC = 0,
+	UIMAGE_HCRC = 4,
 	UIMAGE_SIZE = 12,
 	UIMAGE_LOAD = 16,
 	UIMAGE_ENTRY = 20,
+	UIMAGE_DCRC = 24,
 	UIMAGE_OS = 28, /* these four: one byte each */
 	UIMAGE_ARCH = 29,
 	UIMAGE_TYPE = 30,
@@ -72,9 +83,12 @@ enum uimage_field {
 	UIMAGE_HEADER = 64,
 };
 
+/* The header's CRC is right after it, unless that is what was put. */
 static inline void uimage_put(struct uimage *u, enum uimage_field at, u32 v)
 {
 	put_field(u->file + at, at < UIMAGE_OS ? 4 : 1, true, v);
+	if (at != UIMAGE_HCRC)
+		uimage_put(u, UIMAGE_HCRC, uimage_header_crc(u->file));
 }
 
 static inline struct uimage uimage(const void *data, size_t len, u32 load, u32 entry, u8 comp)
@@ -93,6 +107,7 @@ static inline struct uimage uimage(const void *data, size_t len, u32 load, u32 e
 	memcpy(u.file + UIMAGE_NAME, "a kernel", 8);
 	if (len)
 		memcpy(u.file + UIMAGE_HEADER, data, len);
+	uimage_put(&u, UIMAGE_DCRC, (u32)crc32(0, u.file + UIMAGE_HEADER, (uInt)len));
 	return u;
 }
 

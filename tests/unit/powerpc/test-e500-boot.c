@@ -308,6 +308,25 @@ static void test_uimage_refused(void **state)
 	assert_int_equal(e500_up_file(u.file, u.size, MiB(10), NULL), 0);
 }
 
+/* One bit anywhere, that no other check would find. */
+static void test_uimage_damaged(void **state)
+{
+	static const u32 header[] = {4, 7, 8, 24, 27, 32, 63}, data[] = {0, 1, 2500, 4999};
+	struct uimage u;
+
+	fill();
+	for (u32 i = 0; i < ARRAY_SIZE(header); i++) {
+		u = uimage(flat_kernel, sizeof(flat_kernel), 0, 0, 0);
+		u.file[header[i]] ^= 0x10;
+		assert_file_refused(u.file, u.size, E500_MEM, NULL, -ENOEXEC, "a damaged header");
+	}
+	for (u32 i = 0; i < ARRAY_SIZE(data); i++) {
+		u = uimage(flat_kernel, sizeof(flat_kernel), 0, 0, 0);
+		u.file[UIMAGE_HEADER + data[i]] ^= 0x10;
+		assert_file_refused(u.file, u.size, E500_MEM, NULL, -ENOEXEC, "damaged data");
+	}
+}
+
 /* ---- calls that fail -------------------------------------------------------------------------------- */
 
 static void test_calls_fail(void **state)
@@ -345,10 +364,10 @@ static void test_calls_fail(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		E500_TEST(test_vmlinux),	E500_TEST(test_segments),   E500_TEST(test_gzip),
-		E500_TEST(test_mapping),	E500_TEST(test_initrd),	    E500_TEST(test_refused),
-		E500_TEST(test_memory),		E500_TEST(test_uimage),	    E500_TEST(test_uimage_gzip),
-		E500_TEST(test_uimage_refused), E500_TEST(test_calls_fail),
+		E500_TEST(test_vmlinux),	E500_TEST(test_segments),	E500_TEST(test_gzip),
+		E500_TEST(test_mapping),	E500_TEST(test_initrd),		E500_TEST(test_refused),
+		E500_TEST(test_memory),		E500_TEST(test_uimage),		E500_TEST(test_uimage_gzip),
+		E500_TEST(test_uimage_refused), E500_TEST(test_uimage_damaged), E500_TEST(test_calls_fail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
