@@ -110,6 +110,10 @@ static int link_serve(struct kvm *kvm, const struct json_value *request, struct 
 	device_lock(found);
 	want = found->ops->link(found, want);
 	device_unlock(found);
+	if (want == DEVICE_LINK_DOWN && json_get_bool(request, "up", false)) {
+		*why = "the host's side of it is gone (lkvm said so): start the VM again";
+		return -ENOLINK;
+	}
 	json_bool(reply, "up", want == DEVICE_LINK_UP);
 	return 0;
 }

@@ -382,6 +382,7 @@ static void passt_writable(struct net_queue *q)
 
 const struct net_ops net_passt_ops = {
 	.name = "passt",
+	.gone = "passt ended, and the system's log may say why: start the VM again",
 	.no_vhost = true,
 	.open = passt_open,
 	.send = passt_send,

@@ -241,6 +241,8 @@ static void *slirp_run(void *arg)
 		if (n > 0 && u->poll[1].revents)
 			live = take_frames(u);
 	}
+	/* What the device's thread reads of it is that there will be no more. */
+	shutdown(u->own, SHUT_RDWR);
 	return NULL;
 }
 
@@ -408,6 +410,7 @@ static ssize_t user_recv(struct net_queue *q, const struct iovec *iov, u32 n)
 
 const struct net_ops net_slirp_ops = {
 	.name = "slirp",
+	.gone = "libslirp's thread ended: start the VM again",
 	.no_vhost = true,
 	.open = user_open,
 	.send = user_send,

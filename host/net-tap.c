@@ -456,6 +456,7 @@ static int tap_set_queues(struct net *net, u32 n)
 
 const struct net_ops net_tap_ops = {
 	.name = "tap",
+	.gone = "the interface was deleted: make it again, and start the VM again",
 	.open = tap_open,
 	.send = tap_send,
 	.recv = tap_recv,
@@ -466,6 +467,7 @@ const struct net_ops net_tap_ops = {
 
 const struct net_ops net_macvtap_ops = {
 	.name = "macvtap",
+	.gone = "the interface was deleted: make it again, and start the VM again",
 	.open = macvtap_open,
 	.send = tap_send,
 	.recv = tap_recv,

@@ -74,6 +74,8 @@ static int send_frame(struct net_pair *p, const struct vq_chain *chain)
 	}
 	if (len == -EAGAIN)
 		return -EAGAIN;
+	if (net_is_gone(len))
+		net_lost(p->net, (int)len);
 	p->tx_count.dropped += len < 0;
 	p->tx_count.frames += len >= 0;
 	p->tx_count.bytes += len >= 0 ? (u64)len : 0;
@@ -299,6 +301,8 @@ static int receive_frame(struct net_pair *p)
 	u32 room = stock_room(p);
 	int err;
 
+	if (net_is_gone(len))
+		net_lost(p->net, (int)len);
 	if (len < 0)
 		return (int)len;
 	if (len < NET_HDR_LEN + NET_ETH_HLEN || len > NET_HDR_LEN + NET_MAX_FRAME || !wanted(p, room)) {

@@ -26,11 +26,33 @@ void net_set_link(struct virtio_net *net, bool up)
 {
 	u16 status;
 
+	up &= !atomic_load(&net->lost);
 	atomic_store(&net->link_up, up);
 	if (net->vhost)
 		net_vhost_link(net, up);
 	status = config_status(net);
 	virtio_config_set(&net->vdev, offsetof(struct virtio_net_config, status), &status, sizeof(status));
+}
+
+static void on_lost(struct event_timer *timer)
+{
+	struct virtio_net *net = timer->arg;
+
+	device_lock(&net->vdev.dev);
+	net_set_link(net, false);
+	device_unlock(&net->vdev.dev);
+}
+
+void net_lost(struct virtio_net *net, int err)
+{
+	const struct net *host = net->host;
+
+	if (atomic_exchange(&net->lost, true))
+		return;
+	log_error("%s: %s%s%s: %s: the guest's link is down: %s", net->vdev.dev.name, host->ops->name,
+		  host->ifname[0] ? " " : "", host->ifname, strerror(-err), host->ops->gone);
+	/* A worker takes no dev->lock. */
+	event_timer_set(&net->lost_timer, 1, 0);
 }
 
 /* ---- the driver -----------------------------------------------------------------------------------------
@@ -148,7 +170,7 @@ static void net_state(struct virtio_device *vdev, struct state *s)
 	if (state_reading(s) && s->err)
 		net_filter_reset(net);
 	if (state_reading(s) && !s->err) {
-		atomic_store(&net->link_up, up);
+		atomic_store(&net->link_up, up && !atomic_load(&net->lost));
 		status = config_status(net);
 		memcpy(vdev->config + offsetof(struct virtio_net_config, status), &status, sizeof(status));
 		memcpy(vdev->config + offsetof(struct virtio_net_config, mac), net->filter.mac, NET_MAC_LEN);
@@ -298,6 +320,9 @@ static int net_create(struct device *dev, const void *params)
 	pthread_mutex_init(&net->filter_lock, NULL);
 	atomic_store(&net->link_up, true);
 	net_filter_reset(net);
+	err = event_timer_init(&dev->kvm->loop, &net->lost_timer, on_lost, net);
+	if (err)
+		return err;
 
 	memcpy(config.mac, net->mac, NET_MAC_LEN);
 	config.status = config_status(net);
@@ -362,6 +387,7 @@ static void net_destroy(struct device *dev)
 		free(net->pair[i]);
 	}
 	net_vhost_destroy(net);
+	event_timer_destroy(&dev->kvm->loop, &net->lost_timer);
 	virtio_device_destroy(dev);
 	pthread_mutex_destroy(&net->filter_lock);
 	net_close(net->host);

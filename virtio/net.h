@@ -79,6 +79,8 @@ struct virtio_net {
 	u32 nr_pairs;
 	u8 mac[NET_MAC_LEN]; /* at power-on */
 	atomic_bool link_up;
+	atomic_bool lost;	       /* the host's side is gone for good; the link stays down */
+	struct event_timer lost_timer; /* and the main loop is to tell the driver so */
 	struct net_pair *pair[NET_MAX_QUEUES];
 	struct vhost_net *vhost; /* NULL: frames are moved here */
 
@@ -116,8 +118,11 @@ bool net_filter_takes(const struct net_filter *f, const u8 head[NET_FILTER_HEAD]
 int __must_check net_apply_offloads(struct virtio_net *net, u64 offloads);
 /* The guest's features that TUN_F_* stand for. */
 u64 net_guest_offloads(u32 tun);
-/* The cable in or out, told to the driver. dev->lock held. */
+/* The cable in or out, told to the driver. dev->lock held. One to a host's side that is lost stays out. */
 void net_set_link(struct virtio_net *net, bool up);
+/* The host's side said err, for which net_is_gone(): one line, and the main loop pulls the cable. Any thread.
+ */
+void net_lost(struct virtio_net *net, int err);
 
 /* ---- vhost (net-vhost.c); dev->lock held where the VM runs --------------------------------------------- */
 

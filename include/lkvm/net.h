@@ -12,6 +12,7 @@
 #ifndef LKVM_NET_H
 #define LKVM_NET_H
 
+#include <errno.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 #include <lkvm/types.h>
@@ -77,6 +78,7 @@ struct net_queue {
 
 struct net_ops {
 	const char *name; /* "tap" */
+	const char *gone; /* what to do about a link for which net_is_gone() */
 	bool no_vhost;	  /* its fds are nothing that the kernel's vhost-net knows */
 	int (*open)(struct net *net, const struct net_config *cfg);
 	ssize_t (*send)(struct net_queue *q, const struct iovec *iov, u32 n);
@@ -123,6 +125,15 @@ int __must_check net_set_offload(struct net *net, u32 offload);
 int __must_check net_set_queues(struct net *net, u32 n);
 
 /*
+ * Whether what send or recv gave back says that the host's side is gone and will not come back. Anything else
+ * is one frame's, or passes: a tap that is down (-EIO) may be brought up.
+ */
+static inline bool net_is_gone(ssize_t err)
+{
+	return err == -EPIPE || err == -ECONNRESET || err == -EPROTO || err == -EBADFD;
+}
+
+/*
  * One frame out. -EAGAIN: no room, poll for EPOLLOUT; else it is gone, sent or not: what comes back negative
  * is for statistics.
  */
@@ -141,7 +152,7 @@ static inline void net_writable(struct net_queue *q)
 /*
  * One frame in: its length, header included, or -EAGAIN: none is there. A frame longer than the iovecs is
  * cut, and all the room is what comes back: give one byte more than a frame may have, to tell. Other -errno:
- * the link is gone.
+ * see net_is_gone().
  */
 static inline ssize_t net_recv(struct net_queue *q, const struct iovec *iov, u32 n)
 {

@@ -39,6 +39,7 @@ static struct {
 	u8 mac[6];
 	bool has_mac;
 	int open_err;
+	int wire_err; /* of each send and receive */
 	/* What the device did with it. */
 	u32 offload, queues, closed;
 	int wire[NET_BED_PAIRS]; /* the test's ends */
@@ -51,16 +52,22 @@ static struct {
 static ssize_t nb_send(struct net_queue *q, const struct iovec *iov, u32 n)
 {
 	struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = n};
-	ssize_t len = sendmsg(q->fd, &msg, MSG_DONTWAIT);
+	ssize_t len;
 
+	if (nb.wire_err)
+		return nb.wire_err;
+	len = sendmsg(q->fd, &msg, MSG_DONTWAIT);
 	return len < 0 ? -errno : len;
 }
 
 static ssize_t nb_recv(struct net_queue *q, const struct iovec *iov, u32 n)
 {
 	struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = n};
-	ssize_t len = recvmsg(q->fd, &msg, MSG_DONTWAIT);
+	ssize_t len;
 
+	if (nb.wire_err)
+		return nb.wire_err;
+	len = recvmsg(q->fd, &msg, MSG_DONTWAIT);
 	return len < 0 ? -errno : len;
 }
 
@@ -78,6 +85,7 @@ static int nb_set_queues(struct net *net, u32 n)
 
 static const struct net_ops nb_ops = {
 	.name = "wire",
+	.gone = "mend it",
 	.send = nb_send,
 	.recv = nb_recv,
 	.set_offload = nb_set_offload,

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* ANY-ARCH */
+/* WRAP: poll slirp_load */
 /*
  * User-mode networks, libslirp's and passt's, as far as this machine has them: a guest of a few frames asks
- * for an address, knows its neighbour, and is reached by a forwarded port; what is wrong is refused.
+ * for an address, knows its neighbour, and is reached by a forwarded port; what is wrong is refused, and what
+ * ends while it is in use is told.
  */
 #include "capture.h"
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <lkvm/net.h>
 #include <net/if_arp.h>
@@ -14,8 +17,12 @@
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define WAIT_S 20 /* for what has to come, on a busy machine */
@@ -33,6 +40,32 @@ static struct {
 	u8 peer[6]; /* of the gateway */
 	struct frame in;
 } guest;
+
+/* ---- faults ------------------------------------------------------------------------------------------- */
+
+static pthread_t test_thread;
+static atomic_int poll_err; /* of each poll() but the test's own */
+static bool no_library;
+
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+	int err = atomic_load(&poll_err);
+
+	if (!err || pthread_equal(pthread_self(), test_thread))
+		return __real_poll(fds, n, timeout);
+	errno = err;
+	return -1;
+}
+
+struct slirp_api;
+int __real_slirp_load(struct slirp_api *api) __attribute__((weak));
+int __wrap_slirp_load(struct slirp_api *api);
+int __wrap_slirp_load(struct slirp_api *api)
+{
+	return no_library || !__real_slirp_load ? -ENOENT : __real_slirp_load(api);
+}
 
 static bool have(const char *backend)
 {
@@ -446,6 +479,131 @@ static void test_full(void **state)
 	down();
 }
 
+/* ---- what ends --------------------------------------------------------------------------------------------
+ */
+
+/* What there is of frames is taken, until the link is gone: why. */
+static ssize_t end_of_link(void)
+{
+	struct pollfd p = {.fd = guest.net->queue[0].fd, .events = POLLIN};
+	struct iovec iov = {guest.in.data, sizeof(guest.in.data)};
+	ssize_t n;
+
+	while ((n = net_recv(&guest.net->queue[0], &iov, 1)) >= 0 || n == -EAGAIN)
+		if (n == -EAGAIN && poll(&p, 1, WAIT_S * 1000) != 1)
+			fail_msg("nothing tells that the link is gone");
+	assert_true(net_is_gone(n));
+	/* It stays so. */
+	assert_int_equal(net_recv(&guest.net->queue[0], &iov, 1), n);
+	return n;
+}
+
+static ssize_t send_anything(void)
+{
+	struct iovec iov = {guest.in.data, 60};
+
+	return net_send(&guest.net->queue[0], &iov, 1);
+}
+
+/* The process that has `word` in its command line, and passt as its name; 0: none. */
+static pid_t passt_with(const char *word)
+{
+	DIR *proc = opendir("/proc");
+	pid_t found = 0;
+
+	assert_non_null(proc);
+	for (struct dirent *d = readdir(proc); d && !found; d = readdir(proc)) {
+		pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
+		char path[64], line[1024];
+		ssize_t n;
+		int fd;
+
+		snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+		fd = pid ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+		if (fd < 0)
+			continue;
+		n = read(fd, line, sizeof(line));
+		close(fd);
+		if (n > 0 && memmem(line, (size_t)n, "passt", 5) &&
+		    memmem(line, (size_t)n, word, strlen(word)))
+			found = pid;
+	}
+	closedir(proc);
+	return found;
+}
+
+static void test_passt_killed(void **state)
+{
+	char more[64];
+	ssize_t sent;
+	u16 port;
+	pid_t pid;
+
+	if (!have("passt"))
+		skip();
+	close(listener(&port));
+	snprintf(more, sizeof(more), ",forward=tcp:127.0.0.1:%u:7", port);
+	up("passt", more);
+	snprintf(more, sizeof(more), "127.0.0.1/%u:7", port);
+	pid = passt_with(more);
+	assert_true(pid > 0);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(end_of_link(), -EPIPE);
+	sent = send_anything();
+	assert_true(net_is_gone(sent));
+	down();
+}
+
+/* A passt of a few words, which says `text` to us and ends. */
+static void with_passt(const char *text, ssize_t why)
+{
+	char dir[] = "/tmp/lkvm-passt-XXXXXX", path[64], *old = strdup(getenv("PATH")), both[4096];
+	FILE *f;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/passt", dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fprintf(f, "#!/bin/sh\nprintf '%s' >&3\n", text);
+	fclose(f);
+	chmod(path, 0700);
+	snprintf(both, sizeof(both), "%s:%s", dir, old);
+	setenv("PATH", both, 1);
+	up("passt", "");
+	assert_int_equal(end_of_link(), why);
+	down();
+	setenv("PATH", old, 1);
+	free(old);
+	unlink(path);
+	rmdir(dir);
+}
+
+static void test_passt_ends(void **state)
+{
+	with_passt("", -EPIPE);
+	/* Lengths that no frame has: none at all, and too many bytes by one. */
+	with_passt("\\000\\000\\000\\000frame", -EPROTO);
+	with_passt("\\000\\001\\000\\016frame", -EPROTO);
+	/* Half a frame. */
+	with_passt("\\000\\000\\000\\100half", -EPIPE);
+}
+
+static void test_slirp_ends(void **state)
+{
+	static const u8 all[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+	if (!have("slirp"))
+		skip();
+	up("slirp", "");
+	atomic_store(&poll_err, ENOMEM);
+	/* Has its thread come by. */
+	send_arp(ARPOP_REQUEST, all, "10.0.2.2");
+	assert_int_equal(end_of_link(), -EPIPE);
+	assert_int_equal(send_anything(), -EPIPE);
+	atomic_store(&poll_err, 0);
+	down();
+}
+
 static void refused(const char *arg, const char *part)
 {
 	struct net_config *cfg;
@@ -472,6 +630,13 @@ static void test_refused(void **state)
 		refused("mode=user,backend=slirp,mtu=65535", "libslirp has 65521");
 	setenv("PATH", "/nowhere:", 1);
 	refused("mode=user,backend=passt", "no program passt");
+	/* Neither: a tap is what is left, and it says so. */
+	no_library = true;
+	refused("mode=user", "and neither is here: there is mode=tap only");
+	refused("mode=user,backend=slirp", "this lkvm has no libslirp");
+	setenv("PATH", "", 1);
+	refused("mode=user", "and neither is here: there is mode=tap only");
+	no_library = false;
 	setenv("PATH", path, 1);
 	free(path);
 }
@@ -479,9 +644,13 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_slirp), cmocka_unit_test(test_passt),   cmocka_unit_test(test_restrict),
-		cmocka_unit_test(test_full),  cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_slirp),	     cmocka_unit_test(test_passt),
+		cmocka_unit_test(test_restrict),     cmocka_unit_test(test_full),
+		cmocka_unit_test(test_passt_killed), cmocka_unit_test(test_passt_ends),
+		cmocka_unit_test(test_slirp_ends),   cmocka_unit_test(test_refused),
 	};
+
+	test_thread = pthread_self();
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -449,6 +449,86 @@ static void test_workers(void **state)
 	workers(PACKED);
 }
 
+/* ---- a host that is gone ------------------------------------------------------------------------------ */
+
+static void on_tick(struct event_timer *timer)
+{
+	struct virtio_net *net = timer->arg;
+
+	if (!atomic_load(&net->link_up) || !atomic_load(&net->lost))
+		event_stop(timer->loop);
+}
+
+/* The main loop until the link is down, or at once where nothing was lost. */
+static void main_loop(void)
+{
+	struct event_timer tick;
+
+	assert_int_equal(event_timer_init(&vm.kvm.loop, &tick, on_tick, net_of(bed.vdev)), 0);
+	event_timer_set(&tick, 1, 1000000);
+	assert_int_equal(event_run(&vm.kvm.loop), 0);
+	event_timer_destroy(&vm.kvm.loop, &tick);
+}
+
+static u16 link_status(void)
+{
+	return (u16)bed_access(bed.base + VIRTIO_MMIO_CONFIG + 6, 2, false, 0);
+}
+
+/* By a frame in or out, or found by the worker: told once; the driver hears that its link is down. */
+static void lost(int err, bool out, bool worker)
+{
+	u32 used;
+
+	nb_up("irqchip-finalize", NULL);
+	nb_drive(0, 16);
+	nb_frame(frame, 100, OTHER);
+	for (u32 i = 0; i < 4; i++)
+		nb_offer(0, 1526);
+	nb.wire_err = err;
+	capture_begin(STDERR_FILENO);
+	if (worker) {
+		assert_int_equal(devices_start(&vm.kvm), 0);
+		bed_set(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+		while (!atomic_load(&net_of(bed.vdev)->lost))
+			sched_yield();
+	}
+	for (u32 i = 0; out && i < 2; i++) {
+		nb_transmit(1, &no_header, frame, 100, 2);
+		bed_serve(1);
+		assert_int_not_equal(rd_used(nb.ring[1], &used), UINT16_MAX);
+	}
+	for (u32 i = 0; !out && !worker && i < 2; i++)
+		nb_poll(0, EPOLLIN | EPOLLHUP);
+	assert_int_equal(link_status(), VIRTIO_NET_S_LINK_UP);
+	main_loop();
+	if (err == -EIO)
+		assert_string_equal(capture_end(), "");
+	else
+		assert_one_line(capture_end(), "the guest's link is down: mend it");
+	assert_int_equal(link_status(), err == -EIO ? VIRTIO_NET_S_LINK_UP : 0);
+	assert_int_equal(bed_reg(VIRTIO_MMIO_INTERRUPT_STATUS) >> 1 & 1, err != -EIO);
+	/* Nobody plugs it in again. */
+	assert_int_equal(virtio_net_ops.link(&bed.vdev->dev, DEVICE_LINK_UP),
+			 err == -EIO ? DEVICE_LINK_UP : DEVICE_LINK_DOWN);
+	assert_true(virtio_is_ready(bed.vdev));
+	if (worker)
+		devices_stop(&vm.kvm);
+	vm_down();
+	nb.wire_err = 0;
+}
+
+static void test_lost(void **state)
+{
+	static const int gone[] = {-EPIPE, -ECONNRESET, -EPROTO, -EBADFD, -EIO};
+
+	for (u32 i = 0; i < ARRAY_SIZE(gone); i++) {
+		lost(gone[i], false, false);
+		lost(gone[i], true, false);
+	}
+	lost(-EPIPE, false, true);
+}
+
 static void test_no_host(void **state)
 {
 	static const char *const more[] = {"-n", "mode=user", NULL};
@@ -468,7 +548,7 @@ int main(void)
 		T(test_config),	     T(test_features),	  T(test_out),	       T(test_out_large),
 		T(test_out_dropped), T(test_out_blocked), T(test_in),	       T(test_in_burst),
 		T(test_in_dropped),  T(test_in_short),	  T(test_bad_buffers), T(test_workers),
-		T(test_no_host),
+		T(test_lost),	     T(test_no_host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
