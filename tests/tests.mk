@@ -82,6 +82,7 @@ TIME64_clock_gettime := __clock_gettime64
 TIME64_nanosleep := __nanosleep64
 TIME64_ioctl := __ioctl_time64
 TIME64_glob64 := __glob64_time64
+TIME64_stat64 := __stat64_time64
 
 .PHONY: unit-programs
 unit-programs: $(UNIT)

@@ -13,4 +13,6 @@
 #define __real_ioctl	     __real___ioctl_time64
 #define __wrap_glob64	     __wrap___glob64_time64
 #define __real_glob64	     __real___glob64_time64
+#define __wrap_stat64	     __wrap___stat64_time64
+#define __real_stat64	     __real___stat64_time64
 #endif
