@@ -240,8 +240,8 @@ static bool attr_known(const struct report *r, const struct kvm_attr_table *tabl
 		     i++) {
 			const struct kvm_attr *a = &(*t)->attrs[i];
 
-			if (a->group == group &&
-			    (a->attr == attr || (a->flags & KVM_ATTR_RANGE && attr > a->attr)))
+			if (a->group == group && (a->attr == attr || a->flags & KVM_ATTR_ALONE ||
+						  (a->flags & KVM_ATTR_RANGE && attr > a->attr)))
 				return true;
 		}
 	}

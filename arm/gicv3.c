@@ -50,7 +50,7 @@ static const struct kvm_attr gicv3_attrs[] = {
 			.name = "NR_IRQS",
 			.val = ARM_NR_IRQS,
 			.size = 4,
-			.flags = KVM_ATTR_R | KVM_ATTR_W | KVM_ATTR_APPLY},
+			.flags = KVM_ATTR_R | KVM_ATTR_W | KVM_ATTR_APPLY | KVM_ATTR_ALONE},
 	[V3_INIT] = {.group = KVM_DEV_ARM_VGIC_GRP_CTRL,
 		     .attr = KVM_DEV_ARM_VGIC_CTRL_INIT,
 		     .group_name = "GRP_CTRL",

@@ -41,6 +41,7 @@ enum {
 	KVM_ATTR_PER_VCPU = 0x20, /* attr carries a vCPU's id or affinity in its upper bits */
 	KVM_ATTR_RANGE = 0x40,	  /* attr is the first of a range of registers or lines */
 	KVM_ATTR_INDEXED = 0x80,  /* the value itself says which of several items is meant */
+	KVM_ATTR_ALONE = 0x100,	  /* the group's only one: the kernel looks at the group, not at attr */
 };
 
 struct kvm_attr {
@@ -49,7 +50,7 @@ struct kvm_attr {
 	u64 attr;
 	u64 val;
 	u8 size; /* bytes behind the address: 0 (a command), 4 or 8; larger for a structure */
-	u8 flags;
+	u16 flags;
 	const char *group_name;
 };
 

@@ -62,11 +62,23 @@ static void assert_attributes(const struct json_value *v, bool pmu)
 	assert_true(here > 20);
 }
 
+/* How many attributes are said to be there that no table has. */
+static u32 unknown(const struct json_value *v)
+{
+	const struct json_value *list = json_get(v, "attributes");
+	u32 n = 0;
+
+	for (const struct json_value *item = list ? list->child : NULL; item; item = item->next)
+		n += !json_get_bool(item, "known", true);
+	return n;
+}
+
 static void test_attributes(void **state)
 {
 	struct json_value *v = devices();
 
 	assert_attributes(v, true);
+	assert_int_equal(unknown(v), 0);
 	assert_int_equal(fake_kvm_count("KVM_RUN"), 0);
 	json_free(v);
 	session_nothing_left();
@@ -88,6 +100,33 @@ static void test_newer(void **state)
 	session_nothing_left();
 }
 
+static int newer_has(struct fake_device *dev, const struct kvm_device_attr *attr)
+{
+	bool there = attr->group == KVM_DEV_ARM_VGIC_GRP_CTRL && attr->attr == 9;
+
+	return there ? 0 : fake_gicv3.has(dev, attr);
+}
+
+/* What no table has and the kernel has all the same, beside an attribute that is there by any number. */
+static void test_unknown(void **state)
+{
+	struct fake_device_type newer_gic = fake_gicv3;
+	const struct json_value *item;
+	struct json_value *v;
+
+	newer_gic.has = newer_has;
+	fake_kvm_add_type(&newer_gic);
+	v = devices();
+	assert_int_equal(unknown(v), 1);
+	item = find(v, "gicv3", "unknown");
+	assert_non_null(item);
+	assert_true(json_get_bool(item, "available", false));
+	assert_int_equal(json_get(item, "group")->number, KVM_DEV_ARM_VGIC_GRP_CTRL);
+	assert_string_equal(json_get_str(item, "attr", ""), "0x9");
+	json_free(v);
+	session_nothing_left();
+}
+
 /* A host with a GICv2 only. */
 static void test_v2_host(void **state)
 {
@@ -97,6 +136,7 @@ static void test_v2_host(void **state)
 	fake_kvm_remove_type(KVM_DEV_TYPE_ARM_VGIC_ITS);
 	v = devices();
 	assert_true(json_get_bool(find(v, "gicv2", "V2_ADDR_TYPE_DIST"), "available", false));
+	assert_int_equal(unknown(v), 0);
 	assert_true(!find(v, "gicv3", "V3_ADDR_TYPE_DIST") ||
 		    !json_get_bool(find(v, "gicv3", "V3_ADDR_TYPE_DIST"), "available", true));
 	json_free(v);
@@ -108,6 +148,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SESSION_TEST(test_attributes),
 		SESSION_TEST(test_newer),
+		SESSION_TEST(test_unknown),
 		SESSION_TEST(test_v2_host),
 	};
 
