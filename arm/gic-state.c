@@ -178,18 +178,25 @@ static u32 field(const u32 *words, u32 index, u32 width)
 	return words[index / per] >> (index % per * width) & (u32)((1ull << width) - 1);
 }
 
+void gic_affinity(char *out, size_t room, u64 affinity)
+{
+	snprintf(out, room, "%u.%u.%u.%u", (u32)(affinity >> 32 & 0xff), (u32)(affinity >> 16 & 0xff),
+		 (u32)(affinity >> 8 & 0xff), (u32)(affinity & 0xff));
+}
+
 static void where(char *out, size_t room, const struct gic_frame *f, const struct gic_block *b, u32 i)
 {
 	u64 r = b->route[i];
+	char cpu[16];
 
 	out[0] = '\0';
+	gic_affinity(cpu, sizeof(cpu), r);
 	if (f->targets)
 		snprintf(out, room, " cpus 0x%02x", field(b->target, i, 8));
 	else if (f->routes && r >> 31 & 1)
 		snprintf(out, room, " any cpu");
 	else if (f->routes)
-		snprintf(out, room, " cpu %u.%u.%u.%u", (u32)(r >> 32 & 0xff), (u32)(r >> 16 & 0xff),
-			 (u32)(r >> 8 & 0xff), (u32)(r & 0xff));
+		snprintf(out, room, " cpu %s", cpu);
 }
 
 static void print_block(struct state *s, const struct gic_frame *f, const struct gic_block *b)

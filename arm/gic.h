@@ -47,6 +47,12 @@ int its_msi_route(struct irqchip *chip, const struct msi_msg *msg, struct kvm_ir
 void its_describe(struct fdt *fdt);
 void its_state(struct irqchip *chip, struct state *s);
 
+/* its-lpi.c: a line for each message that the guest's tables make an interrupt of; vCPUs parked */
+void its_print_lpis(struct irqchip *chip, struct state *s);
+
+/* gicv3.c: GICR_PROPBASER or GICR_PENDBASER of a vCPU; 0 or -errno, silent */
+int __must_check gicv3_redist_base(const struct irqchip *chip, const struct vcpu *vcpu, u32 offset, u64 *val);
+
 /* gic-state.c */
 
 /* Where a block's registers are: the attribute of a register is `attr` plus its offset. */
@@ -70,6 +76,8 @@ struct gic_block {
 	u64 route[32];	 /* GICv3: MPIDR affinity */
 };
 
+/* An affinity as it is printed: "0.0.0.1", the highest level first. */
+void gic_affinity(char *out, size_t room, u64 affinity);
 /* One walk over the block: prints the interrupts that are of interest, saves or restores all. */
 void gic_block_walk(struct state *s, const struct gic_frame *frame);
 /* One register of 32 or 64 bits behind an attribute: printed, saved, restored. */

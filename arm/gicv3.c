@@ -294,6 +294,23 @@ static void walk_vcpu(struct state *s, int fd, const struct vcpu *vcpu)
 	walk_interface(s, fd, cpu, name);
 }
 
+int gicv3_redist_base(const struct irqchip *chip, const struct vcpu *vcpu, u32 offset, u64 *val)
+{
+	const u32 group = KVM_DEV_ARM_VGIC_GRP_REDIST_REGS;
+	int fd = gic_of(chip)->fd;
+	u64 affinity;
+	u32 low, high = 0;
+	int err = arm_vcpu_affinity(vcpu, &affinity);
+
+	if (!err)
+		err = kvm_attr_get(fd, group, cpu_attr(affinity) | offset, &low);
+	if (!err)
+		err = kvm_attr_get(fd, group, cpu_attr(affinity) | (offset + 4), &high);
+	if (!err)
+		*val = (u64)high << 32 | low;
+	return err;
+}
+
 static int gicv3_state(struct irqchip *chip, struct state *s)
 {
 	struct kvm *kvm = chip->kvm;
@@ -325,6 +342,8 @@ static int gicv3_state(struct irqchip *chip, struct state *s)
 		walk_vcpu(s, fd, &kvm->vcpu[i]);
 	if (gic_of(chip)->its_fd >= 0)
 		its_state(chip, s);
+	if (gic_of(chip)->its_fd >= 0 && state_printing(s) && !s->err)
+		its_print_lpis(chip, s);
 	return s->err;
 }
 
