@@ -145,20 +145,13 @@ static void scratch_close(struct scratch *s)
 static int ask_machine(struct report *r, int sys_fd)
 {
 	struct vm_config cfg = {.dev = r->dev, .irqchip = "auto", .cpus = 1};
-	int err = -ENODEV;
 
 	r->api_version = kvm_ioctl(sys_fd, KVM_GET_API_VERSION, NULL);
 	if (r->api_version < 0) {
 		log_error("%s: not a KVM device: %s", r->dev, strerror(-r->api_version));
 		return r->api_version;
 	}
-	for (size_t i = 0; machines[i] && err; i++) {
-		r->machine = machines[i];
-		err = machines[i]->probe(&cfg, sys_fd, &r->vm_type);
-	}
-	if (err)
-		log_error("%s: this KVM can run none of lkvm's machines: %s", r->dev, strerror(-err));
-	return err;
+	return kvm_find_machine(&cfg, sys_fd, &r->machine, &r->vm_type);
 }
 
 static void add_cap(struct report *r, const struct kvm *kvm, const struct kvm_cap *cap, bool required)

@@ -46,42 +46,91 @@ static int irqchip_try(struct kvm *kvm, const struct irqchip_ops *ops)
 	return 0;
 }
 
-int irqchip_create(struct kvm *kvm)
+static bool has_room(const struct kvm *kvm, const struct irqchip_ops *ops)
 {
-	const char *want = kvm->cfg->irqchip ? kvm->cfg->irqchip : "auto";
-	bool any = !strcmp(want, "auto");
-	int err = -ENODEV;
+	return !ops->max_cpus || kvm->cfg->cpus <= ops->max_cpus;
+}
+
+/* The machine's controllers as words, all or those that this VM can have: "gicv3, gicv2". */
+static void list_chips(const struct kvm *kvm, struct buf *out, bool all)
+{
+	for (u32 i = 0; kvm->machine->irqchips[i]; i++) {
+		const struct irqchip_ops *ops = kvm->machine->irqchips[i];
+
+		if (all || (has_room(kvm, ops) && !ops->probe(kvm)))
+			buf_printf(out, "%s%s", out->len ? ", " : "", ops->name);
+	}
+}
+
+/* Says why there is none by that name; err is what the VM's KVM says of it. */
+static int refuse_named(const struct kvm *kvm, const char *want, const struct irqchip_ops *ops, int err)
+{
+	struct buf list = {0};
+
+	list_chips(kvm, &list, !ops);
+	if (!ops)
+		log_error("--irqchip %s: the %s machine knows no such controller; give one of %s, or leave "
+			  "the option out",
+			  want, kvm->machine->name, list.data ? (const char *)list.data : "its own");
+	else if (err == -E2BIG)
+		log_error("--irqchip %s: it has room for %u vCPUs, not %llu; give --cpus %u or less", want,
+			  ops->max_cpus, (unsigned long long)kvm->cfg->cpus, ops->max_cpus);
+	else if (list.len)
+		log_error("--irqchip %s: this host's KVM does not have it for this VM (%s); give one of %s, "
+			  "or leave the option out",
+			  want, kvm_attr_errstr(err), (const char *)list.data);
+	else
+		log_error("--irqchip %s: this host's KVM does not have it for this VM, nor another (%s)",
+			  want, kvm_attr_errstr(err));
+	buf_free(&list);
+	return err;
+}
+
+/* None will do: those that there are have no room, or there are none. */
+static int refuse_all(const struct kvm *kvm)
+{
+	struct buf list = {0};
+	u32 room = 0;
 
 	for (u32 i = 0; kvm->machine->irqchips[i]; i++) {
 		const struct irqchip_ops *ops = kvm->machine->irqchips[i];
 
-		if (!any && strcmp(want, ops->name))
+		if (ops->max_cpus > room && !ops->probe(kvm))
+			room = ops->max_cpus;
+	}
+	list_chips(kvm, &list, true);
+	if (room)
+		log_error("--cpus %llu: this host's interrupt controllers have room for %u vCPUs; give "
+			  "--cpus %u or less",
+			  (unsigned long long)kvm->cfg->cpus, room, room);
+	else
+		log_error("%s: this KVM has no interrupt controller that the %s machine can use (%s): take "
+			  "a host that has one, or a newer kernel",
+			  kvm->cfg->dev, kvm->machine->name, list.data ? (const char *)list.data : "any");
+	buf_free(&list);
+	return room ? -E2BIG : -ENODEV;
+}
+
+int irqchip_create(struct kvm *kvm)
+{
+	const char *want = kvm->cfg->irqchip ? kvm->cfg->irqchip : "auto";
+	bool any = !strcmp(want, "auto");
+
+	for (u32 i = 0; kvm->machine->irqchips[i]; i++) {
+		const struct irqchip_ops *ops = kvm->machine->irqchips[i];
+		int err;
+
+		if (any ? !has_room(kvm, ops) : strcmp(want, ops->name))
 			continue;
-		if (ops->max_cpus && kvm->cfg->cpus > ops->max_cpus) {
-			err = -E2BIG;
-			if (any)
-				continue;
-			log_error("--irqchip %s: it has room for %u vCPUs, not %llu; give --cpus less", want,
-				  ops->max_cpus, (unsigned long long)kvm->cfg->cpus);
-			return err;
-		}
 		err = ops->probe(kvm);
+		if (!err && !has_room(kvm, ops))
+			err = -E2BIG;
 		if (!err)
 			return irqchip_try(kvm, ops);
-		if (!any) {
-			log_error("--irqchip %s: this host's KVM does not have it for this VM: %s", want,
-				  kvm_attr_errstr(err));
-			return err;
-		}
+		if (!any)
+			return refuse_named(kvm, want, ops, err);
 	}
-	if (any)
-		log_error("this host's KVM has no interrupt controller that the %s machine can use for %llu "
-			  "vCPU%s",
-			  kvm->machine->name, (unsigned long long)kvm->cfg->cpus,
-			  kvm->cfg->cpus == 1 ? "" : "s");
-	else
-		log_error("--irqchip %s: the %s machine knows no such controller", want, kvm->machine->name);
-	return err;
+	return any ? refuse_all(kvm) : refuse_named(kvm, want, NULL, -ENODEV);
 }
 
 int irqchip_finalize(struct kvm *kvm)

@@ -246,18 +246,32 @@ static void host_down(struct kvm *kvm)
 	event_destroy(&kvm->loop);
 }
 
-static int vm_up(struct kvm *kvm)
+int kvm_find_machine(const struct vm_config *cfg, int sys_fd, const struct machine_ops **machine,
+		     unsigned long *vm_type)
 {
+	struct buf names = {0};
 	int err = -ENODEV;
 
 	for (u32 i = 0; machines[i] && err; i++) {
-		kvm->machine = machines[i];
-		err = machines[i]->probe(kvm->cfg, kvm->sys_fd, &kvm->vm_type);
+		*machine = machines[i];
+		err = machines[i]->probe(cfg, sys_fd, vm_type);
+		if (err)
+			buf_printf(&names, "%s%s", i ? ", " : "", machines[i]->name);
 	}
-	if (err) {
-		log_error("%s: this KVM can run none of lkvm's machines: %s", kvm->cfg->dev, strerror(-err));
+	if (err)
+		log_error("%s: this KVM can run none of the machines that this lkvm has (%s); load the KVM "
+			  "module for one of them, or take another host",
+			  cfg->dev, names.data ? (const char *)names.data : "out of memory");
+	buf_free(&names);
+	return err;
+}
+
+static int vm_up(struct kvm *kvm)
+{
+	int err = kvm_find_machine(kvm->cfg, kvm->sys_fd, &kvm->machine, &kvm->vm_type);
+
+	if (err)
 		return err;
-	}
 	/* KVM asks for EINTR to be tried again: creating a VM takes locks that a signal interrupts. */
 	do {
 		kvm->vm_fd = kvm_ioctl_val(kvm->sys_fd, KVM_CREATE_VM, kvm->vm_type);

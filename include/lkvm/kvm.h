@@ -104,6 +104,9 @@ int kvm_exit_status(const struct kvm *kvm);
 void kvm_describe(struct kvm *kvm, struct buf *out);
 /* --dump-acpi: writes the tables into cfg->dump_acpi. -errno after one logged line. */
 int __must_check kvm_dump_acpi(struct kvm *kvm);
+/* The first machine that this KVM can run, and KVM_CREATE_VM's argument for it; -errno is logged. */
+int __must_check kvm_find_machine(const struct vm_config *cfg, int sys_fd, const struct machine_ops **machine,
+				  unsigned long *vm_type);
 /* KVM_CHECK_EXTENSION on the VM (or the system before there is one): > 0 when there, else 0. */
 int kvm_cap(const struct kvm *kvm, u32 cap);
 /* KVM_ENABLE_CAP on the VM. */

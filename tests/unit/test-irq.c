@@ -334,11 +334,21 @@ static void assert_no_chip(const char *name, const char *says)
 
 static void test_choice(void **state)
 {
-	assert_no_chip("gic", "--irqchip gic: the x86 machine knows no such controller");
+	assert_no_chip(
+		"gic",
+		"--irqchip gic: the x86 machine knows no such controller; give one of split, full, or leave "
+		"the option out\n");
 	fake_kvm_set_cap(KVM_CAP_SPLIT_IRQCHIP, 0);
-	assert_no_chip("split", "--irqchip split: this host's KVM does not have it");
+	assert_no_chip(
+		"split",
+		"--irqchip split: this host's KVM does not have it for this VM (the kernel knows no such "
+		"device type, or the hardware lacks it); give one of full, or leave the option out\n");
 	fake_kvm_set_cap(KVM_CAP_PIT2, 0);
-	assert_no_chip("auto", "no interrupt controller that the x86 machine can use");
+	assert_no_chip(
+		"auto",
+		"/dev/kvm: this KVM has no interrupt controller that the x86 machine can use (split, full): take "
+		"a host that has one, or a newer kernel\n");
+	assert_no_chip("full", "does not have it for this VM, nor another (");
 }
 
 int main(void)

@@ -3,7 +3,9 @@
 # lab: arch=arm64-gicv2 bound=200
 vm_start many -k "$kernel" -c 9
 ends 1 30
-check "lkvm says that these are too many" grep -q "9 vCPUs" "$vm.err"
+check "lkvm says how many there is room for, and what to do" \
+	grep -q -- "--cpus 9: .* room for 8 vCPUs; give --cpus 8 or less" "$vm.err"
+check "in one line" [ "$(wc -l <"$vm.err")" = 1 ]
 diag "$(cat "$vm.err")"
 
 boot vm -c 8 -m 256 -p "quiet lab=info,poweroff"

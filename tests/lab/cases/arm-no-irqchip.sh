@@ -4,10 +4,13 @@
 for chip in $NO_IRQCHIPS; do
 	vm_start "$chip" -k "$kernel" --irqchip="$chip"
 	ends 1 30
-	check "$chip: lkvm says that the host has no such thing" grep -q "$chip" "$vm.err"
-	check "$chip: in one line" [ "$(wc -l <"$vm.err")" -le 2 ]
+	check "$chip: lkvm says that the host has no such thing, and what it has" \
+		grep -q -- "--irqchip $chip: this host.*; give one of ${IRQCHIPS% *}, ${IRQCHIPS#* }, or leave" "$vm.err"
+	check "$chip: in one line" [ "$(wc -l <"$vm.err")" = 1 ]
 	diag "$(cat "$vm.err")"
 done
 vm_start unknown -k "$kernel" --irqchip=gicv9
 ends 1 30
-check "an unknown one is named in the error" grep -q gicv9 "$vm.err"
+check "an unknown one is named in the error, and those that are known" \
+	grep -q -- "--irqchip gicv9: .*; give one of gicv3-its, gicv3, gicv2m, gicv2, or leave" "$vm.err"
+check "in one line" [ "$(wc -l <"$vm.err")" = 1 ]

@@ -88,26 +88,42 @@ static void assert_refused(const char *irqchip, const char *cpus, const char *sa
 static void test_not_there(void **state)
 {
 	fake_kvm_remove_type(KVM_DEV_TYPE_ARM_VGIC_ITS);
-	assert_refused("gicv3-its", "1", "--irqchip gicv3-its: this host's KVM does not have it");
+	assert_refused(
+		"gicv3-its", "1",
+		"--irqchip gicv3-its: this host's KVM does not have it for this VM (the kernel "
+		"knows no such device type, or the hardware lacks it); give one of gicv3, gicv2m, gicv2, or "
+		"leave the option out\n");
 	assert_int_equal(up_with("gicv3", "1", "irqchip-finalize"), 0);
 	vm_down();
 	fake_kvm_reset();
 	fake_kvm_remove_type(KVM_DEV_TYPE_ARM_VGIC_V2);
-	assert_refused("gicv2", "1", "--irqchip gicv2: ");
-	assert_refused("gicv2m", "1", "--irqchip gicv2m: ");
-	assert_refused("apic", "1", "the arm64 machine knows no such controller");
+	assert_refused("gicv2", "1", "--irqchip gicv2: this host's KVM does not have it");
+	assert_refused("gicv2m", "1", "give one of gicv3-its, gicv3, or leave the option out\n");
+	assert_refused(
+		"apic", "1",
+		"--irqchip apic: the arm64 machine knows no such controller; give one of gicv3-its, gicv3, "
+		"gicv2m, gicv2, or leave the option out\n");
 }
 
 /* What has no room for so many vCPUs is not made, and by itself not chosen. */
 static void test_too_many(void **state)
 {
-	assert_refused("gicv2", "9", "--irqchip gicv2: it has room for 8 vCPUs, not 9");
+	assert_refused("auto", "513",
+		       "--cpus 513: this host's interrupt controllers have room for 512 vCPUs");
+	assert_refused("gicv2", "9",
+		       "--irqchip gicv2: it has room for 8 vCPUs, not 9; give --cpus 8 or less\n");
 	assert_refused("gicv2m", "9", "room for 8 vCPUs");
 	assert_refused("gicv3", "513", "room for 512 vCPUs");
 	assert_refused("gicv3-its", "600", "room for 512 vCPUs");
 	fake_kvm_remove_type(KVM_DEV_TYPE_ARM_VGIC_V3);
 	fake_kvm_remove_type(KVM_DEV_TYPE_ARM_VGIC_ITS);
-	assert_refused("auto", "9", "no interrupt controller that the arm64 machine can use for 9 vCPUs");
+	assert_refused(
+		"auto", "9",
+		"--cpus 9: this host's interrupt controllers have room for 8 vCPUs; give --cpus 8 or less\n");
+	/* What the host does not have has no room either; nor is it of use to say that the others have none.
+	 */
+	assert_refused("gicv3", "9",
+		       "--irqchip gicv3: this host's KVM does not have it for this VM, nor another (");
 	assert_int_equal(up_with("auto", "8", "irqchip-finalize"), 0);
 	assert_is(KVM_DEV_TYPE_ARM_VGIC_V2, false, "gicv2m");
 }

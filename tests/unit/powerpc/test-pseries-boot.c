@@ -173,6 +173,18 @@ static void test_memory(void **state)
 	assert_refused(&b, PSERIES_RAM_MAX + MiB(1), NULL, -E2BIG, "--mem: the pseries machine has room for");
 }
 
+/* A KVM for neither of the machines. */
+static void test_no_machine(void **state)
+{
+	struct elf_build b = pseries_kernel();
+
+	fake_kvm_set_cap(KVM_CAP_PPC_PAPR, 0);
+	assert_refused(
+		&b, PSERIES_MEM, NULL, -ENODEV,
+		"/dev/kvm: this KVM can run none of the machines that this lkvm has (pseries, e500); load the "
+		"KVM module for one of them, or take another host\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +195,7 @@ int main(void)
 		PSERIES_TEST(test_initrd),
 		PSERIES_TEST(test_refused),
 		PSERIES_TEST(test_memory),
+		PSERIES_TEST(test_no_machine),
 #if __SIZEOF_POINTER__ > 4
 		PSERIES_TEST(test_much_memory),
 #endif
