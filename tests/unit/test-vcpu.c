@@ -450,6 +450,73 @@ static void test_thread_fails(void **state)
 	}
 }
 
+/* ---- --vcpu-affinity ------------------------------------------------------------------------------- */
+
+static struct {
+	cpu_set_t cpus[2];
+	_Atomic u32 told;
+} bound;
+
+static void tell_cpus(struct fake_vcpu *vcpu, void *arg)
+{
+	assert_int_equal(sched_getaffinity(0, sizeof(cpu_set_t), &bound.cpus[vcpu->obj.id]), 0);
+	atomic_fetch_add(&bound.told, 1);
+	while (atomic_load(&bound.told) < 2)
+		sched_yield();
+}
+
+/* vCPU threads keep to the last of the CPUs that this test may run on, and its own thread to none. */
+static void test_affinity(void **state)
+{
+	static const struct fake_exit script[] = {{.kind = FAKE_CALL, .call = tell_cpus},
+						  {.kind = FAKE_CALL, .call = power_off}};
+	cpu_set_t before, after, want;
+	char list[32];
+	u32 last = 0;
+
+	vm_down();
+	fake_kvm_reset();
+	atomic_store(&bound.told, 0);
+	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+	for (u32 i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &before))
+			last = i;
+	fake_kvm_script(0, script, 2);
+	fake_kvm_script(1, script, 1);
+	begin("2");
+	/* The others of the list are not to be had. */
+	snprintf(list, sizeof(list), "%u-%u", last, CPU_SETSIZE - 1);
+	vm.cfg.vcpu_affinity = list;
+	start();
+	assert_int_equal(event_run(&vm.kvm.loop), 0);
+	vcpus_stop(&vm.kvm);
+	CPU_ZERO(&want);
+	CPU_SET(last, &want);
+	for (u32 i = 0; i < 2; i++)
+		assert_true(CPU_EQUAL(&bound.cpus[i], &want));
+	assert_int_equal(sched_getaffinity(0, sizeof(after), &after), 0);
+	assert_true(CPU_EQUAL(&before, &after));
+}
+
+static void test_affinity_refused(void **state)
+{
+	cpu_set_t cpus;
+	char list[32];
+	u32 none = 0;
+	int err;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
+	while (CPU_ISSET(none, &cpus))
+		none++;
+	snprintf(list, sizeof(list), "%u", none);
+	vm.cfg.vcpu_affinity = list;
+	capture_begin(STDERR_FILENO);
+	err = vcpus_start(&vm.kvm);
+	assert_one_line(capture_end(), ": none of these CPUs is one that lkvm may run on\n");
+	assert_int_equal(err, -EINVAL);
+	assert_int_equal(vm.kvm.pause.nr_running, 0);
+}
+
 /* ---- kicks
  * ------------------------------------------------------------------------------------------------- */
 
@@ -510,6 +577,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_stop_paused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_end_while_paused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_thread_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_affinity, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_affinity_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_inject, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_inject_self, setup, teardown),
 	};
