@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# The arm64 side of bench.mk: what tests/bench/run-arm measures with, in the lab's L1. Included by
+# The arm64 side of bench.mk: what tests/bench/run measures with, in the lab's L1. Included by
 # tests/tests.mk.
 
 BENCH := $(O)/tests/bench

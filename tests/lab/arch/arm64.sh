@@ -27,6 +27,7 @@ L1_CONSOLE=ttyAMA0
 L1_REPORT_QEMU='-device pci-serial,chardev=report'
 L1_REPORT=ttyS0
 L1_MODULES='virtio_pci virtio_blk tun macvtap vhost_net veth dummy loop'
+# On arm64 KVM has no counter halt_exits: what a guest sleeps by is counted as WFI.
 KVM_STATS='exits mmio_exit_user mmio_exit_kernel hvc_exit_stat wfi_exit_stat wfe_exit_stat signal_exits
 	halt_attempted_poll halt_successful_poll halt_wakeup'
 

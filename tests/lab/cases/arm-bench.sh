@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Figures of lkvm beside the floor's, for `make bench` (tests/bench/run-arm); no test
+# Figures of lkvm beside the floor's, for `make bench` (tests/bench/run); no test
 # lab: arch=arm64 named bound=1200
 rounds=${BENCH_ROUNDS:-31}
 img() { echo "/bin/lkvm run --nodefaults -m 256 -k /payload/$1.img"; }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # A guest that tells pvpanic of its panic
-# lab: arch=arm64-gicv3
+# lab: arch=arm64
 boot vm -p "quiet lab=pvpanic,panic"
 up
 ends 34 60

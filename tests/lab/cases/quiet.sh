@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The stock kernel with quiet: its exits, power-off
-# lab: arch=x86-64,arm64-gicv3,ppc64le,ppc-e500
+# lab: arch=x86-64,arm64,ppc64le,ppc-e500
 boot vm -c 1 -m 256 -p "quiet lab=wait,poweroff"
 up
 figures "$QUIET_EXITS"

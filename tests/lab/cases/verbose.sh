@@ -17,8 +17,16 @@ if row_is arm64; then
 	check "the guest has set its clock by the RTC" says "rtc-pl031.*setting system clock"
 	check "the guest knows of stolen time" says "using stolen time PV"
 	check "there is no PMU" fails says "hw perfevents: enabled"
+	check "the guest's kernel lies at random" says "KASLR enabled"
+	case ${IRQCHIPS%% *} in
+	gicv3-its) check "the guest has an ITS" says "ITS.*mem 0x" ;;
+	gicv2m) check "the guest has a GICv2m frame" says "GICv2m: range.*mem 0x" ;;
+	esac
 fi
 diag "lkvm with a 256 MiB guest holds $(rss_mib) MiB"
+# Of the program itself a second VM would have the same pages.
+kib=$(private_kib 262144 writable)
+check "of memory beside the guest's no more than 2 MiB is private: $kib KiB" between 1 "$kib" 2048
 check "the VM is listed while it runs" listed "$vm"
 kill -TERM "$vm_pid"
 ends 143 30
