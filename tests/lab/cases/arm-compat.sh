@@ -17,7 +17,7 @@ check "and the timer's, of each CPU" \
 check "interrupts between CPUs are edges" grep -q 'intid 0 enabled group . priority 0xa0 edge' ctl.out
 # Messages of a device on PCI: LPIs where there is an ITS, else SPIs of the GICv2m frame
 case ${IRQCHIPS%% *} in
-*-its) message='lpi8192: intid 8192 enabled group 1 priority 0x.. edge cpu 0.0.0.[01] device 00:0.\.0 event 0' ;;
+*-its) message='lpi8192: intid 8192 enabled group 1 priority .* cpu 0.0.0.[01] device 00:0.\.0 event 0' ;;
 *) message='intid 96 enabled group . priority 0xa0 edge' ;;
 esac
 check "it decodes the messages of a device on PCI" grep -q "$message" ctl.out

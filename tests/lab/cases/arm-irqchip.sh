@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Each interrupt controller that the host offers, by name, with one CPU and with four, quiet and verbose; reset
+# Each interrupt controller that the host offers, by name, with one CPU and four, quiet and verbose; reset
 # lab: arch=arm64 bound=500
 
 # reset CHIP CPUS [quiet]

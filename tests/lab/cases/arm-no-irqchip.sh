@@ -4,8 +4,8 @@
 for chip in $NO_IRQCHIPS; do
 	vm_start "$chip" -k "$kernel" --irqchip="$chip"
 	ends 1 30
-	check "$chip: lkvm says that the host has no such thing, and what it has" \
-		grep -q -- "--irqchip $chip: this host.*; give one of ${IRQCHIPS% *}, ${IRQCHIPS#* }, or leave" "$vm.err"
+	says="--irqchip $chip: this host.*; give one of ${IRQCHIPS% *}, ${IRQCHIPS#* }, or leave"
+	check "$chip: lkvm says that the host has no such thing, and what it has" grep -q -- "$says" "$vm.err"
 	check "$chip: in one line" [ "$(wc -l <"$vm.err")" = 1 ]
 	diag "$(cat "$vm.err")"
 done
