@@ -31,7 +31,8 @@ static void scramble_irq(struct fake_irq *irq, u32 intid, bool v2, u32 cpus)
 		irq->level = r & 16;
 	if (intid >= 32) {
 		irq->edge = r & 32;
-		irq->route = roll() & 3;
+		/* Above 16 vCPUs an affinity has a second level. */
+		irq->route = roll() & (cpus > 16 ? 0x107 : 3);
 		if (v2)
 			irq->targets = (u8)(roll() & ((1u << cpus) - 1));
 	}
@@ -67,9 +68,9 @@ static void scramble(void)
 		c->bpr0 = 2 + k % 3;
 		c->bpr1 = 3 + k % 3;
 		c->ctlr = v2 ? 0x21b : 2;
-		c->apr1 = 0x80 << k;
+		c->apr1 = 0x80u << k % 8;
 		if (!v2) {
-			c->apr0 = 1 << k;
+			c->apr0 = 1u << k % 32;
 			c->grpen0 = k & 1;
 			c->grpen1 = 1;
 		}
@@ -79,7 +80,7 @@ static void scramble(void)
 /* What of the fake's interrupts is to be the same afterwards: all of it. */
 struct snapshot {
 	struct fake_gic gic;
-	struct fake_gic_cpu cpu[8];
+	struct fake_gic_cpu cpu[130];
 };
 
 static struct snapshot *snapshot(void)
@@ -163,6 +164,20 @@ static void test_round_trip(void **state)
 				fake_kvm_reset();
 				assert_round_trip(arm_chips[i].name, cpus[k]);
 			}
+}
+
+/* vCPUs whose affinity has a second level, and those of a second region of redistributors. */
+static void test_round_trip_many(void **state)
+{
+	static const char *const cpus[] = {"17", "130"};
+
+	for (u32 i = 0; i < ARRAY_SIZE(arm_chips); i++)
+		for (u32 k = 0; k < ARRAY_SIZE(cpus) && arm_chips[i].type == KVM_DEV_TYPE_ARM_VGIC_V3; k++) {
+			vm_down();
+			fake_kvm_reset();
+			seed = 5;
+			assert_round_trip(arm_chips[i].name, cpus[k]);
+		}
 }
 
 /* A GIC that was never touched. */
@@ -457,19 +472,13 @@ static void test_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ARM_TEST(test_round_trip),
-		ARM_TEST(test_fresh),
-		ARM_TEST(test_clears),
-		ARM_TEST(test_other_cpus),
-		ARM_TEST(test_other_controller),
-		ARM_TEST(test_other_versions),
-		ARM_TEST(test_damaged),
-		ARM_TEST(test_not_taken),
-		ARM_TEST(test_running),
-		ARM_TEST(test_each_get_fails),
-		ARM_TEST(test_each_set_fails),
-		ARM_TEST(test_legacy),
-		ARM_TEST(test_text),
+		ARM_TEST(test_round_trip),     ARM_TEST(test_round_trip_many),
+		ARM_TEST(test_fresh),	       ARM_TEST(test_clears),
+		ARM_TEST(test_other_cpus),     ARM_TEST(test_other_controller),
+		ARM_TEST(test_other_versions), ARM_TEST(test_damaged),
+		ARM_TEST(test_not_taken),      ARM_TEST(test_running),
+		ARM_TEST(test_each_get_fails), ARM_TEST(test_each_set_fails),
+		ARM_TEST(test_legacy),	       ARM_TEST(test_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
