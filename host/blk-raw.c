@@ -18,12 +18,15 @@ static int raw_open(struct block *b, const struct block_config *cfg)
 {
 	u64 size = b->file.size, unit = b->file.block_size;
 
+	/* Of a backing file all is wanted, and who reads it asks for no blocks. */
+	if (cfg->backing_of)
+		unit = 1;
 	if (size % unit)
 		log_warn(b->log,
 			 "disk %s: its size is not a multiple of %llu: the last %llu bytes are left out",
 			 b->file.path, (unsigned long long)unit, (unsigned long long)(size % unit));
 	b->size = size - size % unit;
-	b->block_size = (u32)unit;
+	b->block_size = b->file.block_size;
 	b->discard_size = b->file.discard_size;
 	b->can_discard = true;
 	return 0;

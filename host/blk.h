@@ -96,7 +96,7 @@ struct block {
 	const struct log *log;
 	bool ro, direct, guard_magic; /* guard: no qcow2 magic may be written, for raw was only guessed */
 	enum block_engine engine;
-	_Atomic u64 size;
+	_Atomic u64 size; /* of a raw backing file no multiple of anything */
 	u32 block_size, discard_size;
 	bool can_discard;
 	void *priv;	       /* the format's */

@@ -328,8 +328,7 @@ static int open_backing(struct qcow2 *q, const struct header *h, const struct bl
 {
 	char name[BACKING_MAX + 1], path[PATH_MAX], *copy;
 	const char *dir, *format = *h->backing_format ? h->backing_format : NULL;
-	u8 magic[sizeof(qcow2_magic)] = {0};
-	FILE *f;
+	u8 magic[sizeof(qcow2_magic)];
 	int err = 0;
 
 	if (!h->backing_offset || !h->backing_size)
@@ -351,23 +350,21 @@ static int open_backing(struct qcow2 *q, const struct header *h, const struct bl
 		err = -EPERM;
 	}
 	free(copy);
-	if (err)
+	if (!err)
+		err = blk_open_backing(q->b, path, format ? format : "raw", cfg);
+	if (err || format)
 		return err;
-	if (!format) {
-		/* A guest may have written the magic into what was raw when it was its disk. */
-		f = fopen(path, "re");
-		if (f && fread(magic, 1, sizeof(magic), f) == sizeof(magic) &&
-		    !memcmp(magic, qcow2_magic, sizeof(magic))) {
-			log_error("disk %s: says no format for its backing file %s, which looks like qcow2: "
-				  "qemu-img rebase -u -b %s -F qcow2 (or raw) %s",
-				  cfg->path, path, name, cfg->path);
-			err = -EINVAL;
-		}
-		if (f)
-			fclose(f);
-		format = "raw";
+	/* A guest may have written the magic into what was raw when it was its disk. */
+	err = blk_file_read(&q->b->backing->file, 0, magic, sizeof(magic));
+	if (err) {
+		log_error("disk %s: cannot be read: %s", path, strerror(-err));
+	} else if (!memcmp(magic, qcow2_magic, sizeof(magic))) {
+		log_error("disk %s: says no format for its backing file %s, which looks like qcow2: "
+			  "qemu-img rebase -u -b %s -F qcow2 (or raw) %s",
+			  cfg->path, path, name, cfg->path);
+		err = -EINVAL;
 	}
-	return err ? err : blk_open_backing(q->b, path, format, cfg);
+	return err;
 }
 
 /* --- opening and closing ---------------------------------------------------------------------------------
@@ -567,7 +564,7 @@ static int qcow2_resize(struct block *b, u64 size, const char **why)
 	pthread_mutex_unlock(&q->lock);
 	/* What the backing file has there was no part of the disk, and does not become one. */
 	if (!err && b->backing && b->backing->size > old) {
-		zero.len = min_u64(size, b->backing->size) - old;
+		zero.len = min_u64(size, align_up(b->backing->size, BLOCK_SECTOR)) - old;
 		err = qcow2_run(b, &zero);
 	}
 	if (!err)

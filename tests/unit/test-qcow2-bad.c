@@ -290,6 +290,12 @@ static void test_backing_without_format(void **state)
 	block_close(b);
 	patch("base.img", 0, "QFI\xfb", 4);
 	refused("n.qcow2", false, "says no format for its backing file");
+	/* What it is, is looked at before it is opened for good: a FIFO would wait for somebody to write. */
+	assert_int_equal(unlink("base.img"), 0);
+	assert_int_equal(mkfifo("base.img", 0644), 0);
+	alarm(60);
+	refused("n.qcow2", false, "base.img: is neither a file nor a block device");
+	alarm(0);
 }
 
 /* --- metadata that lies

@@ -205,6 +205,55 @@ static void test_backing(void **state)
 	}
 }
 
+/* The last block of a raw backing file may be there in part. */
+static void test_backing_tail(void **state)
+{
+	u64 base = MiB(3) + 100, size = MiB(4);
+	u8 *model = contents(size);
+	struct block_config cfg = {.path = "tail.qcow2", .format = "qcow2"};
+	const char *why;
+	struct bed bed;
+
+	need_qemu_img();
+	memset(model + MiB(3) - 4096, 7, 4096 + 100);
+	memset(model + base, 0, size - base);
+	save("tail.raw", model, base);
+	assert_int_equal(
+		run("qemu-img create -f qcow2 -F raw -b tail.raw tail.qcow2 %llu", (unsigned long long)size),
+		0);
+	for (u32 i = 0; i < 2; i++) {
+		cfg.direct = i;
+		capture_begin(STDERR_FILENO);
+		if (bed_open_cfg(&bed, &cfg)) {
+			capture_end();
+			assert_true(i); /* a file system without O_DIRECT */
+			break;
+		}
+		assert_string_equal(capture_end(), "");
+		compare_all(&bed, model, size);
+		/* And it is taken along when the rest of its cluster is written. */
+		memset(model + MiB(3) + 8192, (int)i + 1, 4096);
+		assert_int_equal(bed_do(&bed, BLOCK_WRITE, MiB(3) + 8192, model + MiB(3) + 8192, 4096), 0);
+		compare_all(&bed, model, size);
+		bed_close(&bed);
+	}
+	check_clean("tail.qcow2");
+	save("model.raw", model, size);
+	assert_int_equal(run("qemu-img compare -f qcow2 -F raw tail.qcow2 model.raw"), 0);
+	/* A disk that is as long as its backing file was, in blocks, has none of it where it grows. */
+	assert_int_equal(run("qemu-img create -f qcow2 -F raw -b tail.raw tail.qcow2 %llu",
+			     (unsigned long long)(MiB(3) - 4096)),
+			 0);
+	cfg.direct = false;
+	assert_int_equal(bed_open_cfg(&bed, &cfg), 0);
+	assert_int_equal(block_resize(bed.b, size, &why), 0);
+	memset(model + MiB(3) - 4096, 0, size - MiB(3) + 4096);
+	compare_all(&bed, model, size);
+	bed_close(&bed);
+	check_clean("tail.qcow2");
+	free(model);
+}
+
 /* Each snapshot still has what the disk had when it was taken. */
 static void test_snapshots(void **state)
 {
@@ -335,7 +384,7 @@ int main(void)
 		cmocka_unit_test(test_geometries),   cmocka_unit_test(test_compressed),
 		cmocka_unit_test(test_backing),	     cmocka_unit_test(test_snapshots),
 		cmocka_unit_test(test_table_growth), cmocka_unit_test(test_discard_shrinks),
-		cmocka_unit_test(test_resize),
+		cmocka_unit_test(test_resize),	     cmocka_unit_test(test_backing_tail),
 	};
 
 	return cmocka_run_group_tests(tests, bed_setup, bed_teardown);
