@@ -247,7 +247,9 @@ int qcow2_check(struct qcow2 *q, bool repair)
 	}
 	err = count_all(&w);
 	if (!err && repair) {
-		err = set_counts(&w, &mended);
+		err = qcow2_begin_write(q);
+		if (!err)
+			err = set_counts(&w, &mended);
 		if (!err)
 			err = set_copied(&w);
 		if (!err)

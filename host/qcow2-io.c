@@ -33,7 +33,8 @@ bool qcow2_map_fast(struct block *b, struct block_req *req)
 	if (pthread_mutex_trylock(&q->lock))
 		return false;
 	l2 = i < q->l1_size ? q->l1[i] & QCOW2_OFFSET_MASK : 0;
-	if (l2 && qcache_peek(q, &q->l2, l2) && !(write && (q->corrupt || !(q->l1[i] & QCOW2_COPIED)))) {
+	if (l2 && qcache_peek(q, &q->l2, l2) &&
+	    !(write && (q->corrupt || q->autoclear || !(q->l1[i] & QCOW2_COPIED)))) {
 		int err = write ? qcow2_map_own(q, req->offset, req->len, &run)
 				: qcow2_map_read(q, req->offset, req->len, &run);
 

@@ -221,7 +221,9 @@ int qcow2_map_write(struct qcow2 *q, u64 offset, u64 len, struct qrun *run)
 		pthread_cond_wait(&q->alloc_done, &q->lock);
 	if (q->corrupt)
 		return -EIO;
-	err = l2_get_own(q, cluster, &t);
+	err = qcow2_begin_write(q);
+	if (!err)
+		err = l2_get_own(q, cluster, &t);
 	if (err)
 		return err;
 	if (is_own(q, entry_at(t, i)))

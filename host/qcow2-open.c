@@ -53,23 +53,32 @@ int qcow2_corrupted(struct qcow2 *q, const char *what, u64 offset)
 	return -EIO;
 }
 
+int qcow2_begin_write(struct qcow2 *q)
+{
+	int err;
+
+	if (!q->autoclear)
+		return 0;
+	err = qcow2_write_be64(q, QCOW2_AT_AUTOCLEAR, 0);
+	if (!err)
+		err = blk_file_sync(q->file);
+	if (!err)
+		q->autoclear = 0;
+	return err;
+}
+
 int qcow2_begin_change(struct qcow2 *q)
 {
-	int err = 0;
+	int err = qcow2_begin_write(q);
 
-	if (q->dirty)
-		return 0;
+	if (err || q->dirty)
+		return err;
 	if (q->version >= 3) {
-		/* What of the image we do not know and do not keep right is to be forgotten first. */
-		if (q->autoclear)
-			err = qcow2_write_be64(q, QCOW2_AT_AUTOCLEAR, 0);
-		if (!err)
-			err = qcow2_write_be64(q, QCOW2_AT_INCOMPATIBLE, q->incompatible | QCOW2_DIRTY);
+		err = qcow2_write_be64(q, QCOW2_AT_INCOMPATIBLE, q->incompatible | QCOW2_DIRTY);
 		if (!err)
 			err = blk_file_sync(q->file);
 		if (err)
 			return err;
-		q->autoclear = 0;
 		q->incompatible |= QCOW2_DIRTY;
 	}
 	q->dirty = true;
@@ -397,15 +406,16 @@ static int load(struct qcow2 *q, const struct block_config *cfg)
 static int check(struct qcow2 *q)
 {
 	bool repair = !q->ro && (q->incompatible & QCOW2_DIRTY);
-	int err;
+	int err = 0;
 
 	if (repair)
 		log_info(q->b->log, "disk %s: was not closed properly: setting its refcounts right",
 			 q->file->path);
 	q->used_end = align_up(q->file->size, q->cluster_size);
 	q->dirty = repair;
-	err = repair ? qcow2_check(q, true) : find_used_end(q);
-	if (!err && repair)
+	if (repair)
+		err = qcow2_check(q, true);
+	if (!err)
 		err = find_used_end(q);
 	/* Clusters behind the end may be in use by their refcounts alone, after a crash. */
 	if (!err && q->used_end >= q->file->size + q->cluster_size)

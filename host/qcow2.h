@@ -152,7 +152,12 @@ static inline u64 qcow2_l2_entries(const struct qcow2 *q)
 
 /* Says so once, and marks the image as corrupt if it can be written. -EIO. With q->lock held, or at open. */
 int qcow2_corrupted(struct qcow2 *q, const char *what, u64 offset);
-/* Before the first change: the dirty bit is on the disk. */
+/*
+ * Before the first write of any kind: what of the image we do not know, and do not keep right, is forgotten
+ * on the disk (autoclear bits; one is that dirty bitmaps are right).
+ */
+int __must_check qcow2_begin_write(struct qcow2 *q);
+/* Before the first change of metadata: the dirty bit is there besides. */
 int __must_check qcow2_begin_change(struct qcow2 *q);
 int __must_check qcow2_write_be64(struct qcow2 *q, u64 offset, u64 v);
 
