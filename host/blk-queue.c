@@ -115,14 +115,38 @@ void block_submit(struct block_queue *q, struct block_req *req)
 		list_add_tail(&q->staged, &req->link);
 }
 
+/* What is staged in the ring goes to the kernel; where that will have none of it, to the pool. */
+static void kick_ring(struct block_queue *q)
+{
+	struct block *b = q->b;
+	struct list back;
+	int err = blk_uring_kick(q->ring, &back);
+
+	q->refused = err > 0;
+	if (err >= 0)
+		return;
+	log_warn(b->log, "disk %s: io_uring: %s: goes on with threads", b->file.path, strerror(-err));
+	while (!list_empty(&back)) {
+		struct block_req *req = list_entry(back.next, struct block_req, link);
+
+		list_del(&req->link);
+		if (b->ops->unmap)
+			b->ops->unmap(b, req);
+		list_add_tail(&q->staged, &req->link);
+	}
+	blk_uring_close(q->ring);
+	q->ring = NULL;
+	b->engine_name = "threads";
+}
+
 void block_kick(struct block_queue *q)
 {
 	u64 one = 1;
 
+	if (q->ring)
+		kick_ring(q);
 	if (!list_empty(&q->staged))
 		blk_pool_add(q->b->pool, &q->staged);
-	if (q->ring)
-		blk_uring_kick(q->ring);
 	if (q->nr_local && write(q->fd, &one, sizeof(one)) < 0)
 		log_debug(q->b->log, "disk %s: eventfd: %m", q->b->file.path);
 }
@@ -167,16 +191,6 @@ static u32 finish_list(struct block_queue *q, struct list *head)
 	return n;
 }
 
-static void list_move(struct list *from, struct list *to)
-{
-	list_init(to);
-	if (list_empty(from))
-		return;
-	*to = *from;
-	to->next->prev = to->prev->next = to;
-	list_init(from);
-}
-
 u32 block_poll(struct block_queue *q)
 {
 	struct block_req *req;
@@ -198,7 +212,7 @@ u32 block_poll(struct block_queue *q)
 	list_move(&q->done, &done);
 	pthread_mutex_unlock(&q->lock);
 	n += finish_list(q, &done);
-	if (!list_empty(&q->staged))
+	if (!list_empty(&q->staged) || q->refused)
 		block_kick(q);
 	return n;
 }

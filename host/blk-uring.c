@@ -13,7 +13,8 @@
 
 struct ring {
 	struct io_uring uring;
-	u32 staged;
+	struct list staged;
+	u32 in_kernel; /* taken by the kernel and not reaped */
 };
 
 void *blk_uring_open(int event_fd, u32 depth)
@@ -23,6 +24,7 @@ void *blk_uring_open(int event_fd, u32 depth)
 
 	if (!r)
 		return NULL;
+	list_init(&r->staged);
 	while (entries < depth)
 		entries *= 2;
 	if (io_uring_queue_init(entries, &r->uring, IORING_SETUP_CLAMP)) {
@@ -60,23 +62,31 @@ bool blk_uring_stage(void *ring, int fd, struct block_req *req)
 	else
 		io_uring_prep_writev(sqe, fd, req->iov, req->nr_iov, req->file_offset);
 	io_uring_sqe_set_data(sqe, req);
-	r->staged++;
+	list_add_tail(&r->staged, &req->link);
 	return true;
 }
 
-void blk_uring_kick(void *ring)
+int blk_uring_kick(void *ring, struct list *back)
 {
 	struct ring *r = ring;
+	int n = 0;
 
-	/* What the kernel does not take now (-EAGAIN, -EBUSY) stays staged, and goes with the next call. */
-	while (r->staged) {
-		int n = io_uring_submit(&r->uring);
-
-		if (n > 0)
-			r->staged -= (u32)n < r->staged ? (u32)n : r->staged;
-		else if (n != -EINTR)
+	while (!list_empty(&r->staged)) {
+		n = io_uring_submit(&r->uring);
+		if (n <= 0 && n != -EINTR)
 			break;
+		/* It takes them in their order. */
+		for (; n > 0 && !list_empty(&r->staged); n--) {
+			list_del(r->staged.next);
+			r->in_kernel++;
+		}
 	}
+	if (list_empty(&r->staged))
+		return 0;
+	if (r->in_kernel)
+		return 1;
+	list_move(&r->staged, back);
+	return n ? n : -EIO;
 }
 
 struct block_req *blk_uring_reap(void *ring, int *res)
@@ -90,6 +100,7 @@ struct block_req *blk_uring_reap(void *ring, int *res)
 	req = io_uring_cqe_get_data(cqe);
 	*res = cqe->res;
 	io_uring_cqe_seen(&r->uring, cqe);
+	r->in_kernel--;
 	return req;
 }
 
@@ -109,8 +120,9 @@ bool blk_uring_stage(void *ring, int fd, struct block_req *req)
 	return false;
 }
 
-void blk_uring_kick(void *ring)
+int blk_uring_kick(void *ring, struct list *back)
 {
+	return 0;
 }
 
 struct block_req *blk_uring_reap(void *ring, int *res)

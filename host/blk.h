@@ -102,7 +102,7 @@ struct block {
 	void *priv;	       /* the format's */
 	struct block *backing; /* or NULL */
 	struct blk_pool *pool; /* NULL for backing files */
-	const char *engine_name;
+	const char *_Atomic engine_name;
 	pthread_mutex_t lock; /* resizing; rl */
 	struct ratelimit rl;
 };
@@ -122,7 +122,8 @@ struct block_queue {
 	struct list staged; /* for the pool; the queue's thread */
 	struct list local;  /* done already */
 	u32 nr_local;
-	void *ring; /* blk-uring.c's, or NULL */
+	void *ring;   /* blk-uring.c's, or NULL */
+	bool refused; /* the kernel has yet to take some of what is staged there */
 	pthread_mutex_t lock;
 	struct list done; /* lock: by the pool */
 };
@@ -136,9 +137,13 @@ void blk_pool_add(struct blk_pool *pool, struct list *reqs);
 /* NULL where there is none: not built, or the kernel says no. */
 void *blk_uring_open(int event_fd, u32 depth);
 void blk_uring_close(void *ring);
-/* False when it is full. */
+/* False when it is full. Until the kernel has it, the request is in a list of the ring's. */
 bool blk_uring_stage(void *ring, int fd, struct block_req *req);
-void blk_uring_kick(void *ring);
+/*
+ * 0; 1: the kernel will take the rest when some of what it has is done; -errno: it refused, has nothing, and
+ * what was staged is in *back: the ring is good for nothing but to be closed.
+ */
+int __must_check blk_uring_kick(void *ring, struct list *back);
 /* The next completion: the request, and bytes or -errno. NULL: none. */
 struct block_req *blk_uring_reap(void *ring, int *res);
 

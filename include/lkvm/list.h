@@ -34,6 +34,17 @@ static inline void list_del(struct list *item)
 	list_init(item);
 }
 
+/* All of `from`, which is empty afterwards. What `to` had before is forgotten. */
+static inline void list_move(struct list *from, struct list *to)
+{
+	list_init(to);
+	if (list_empty(from))
+		return;
+	*to = *from;
+	to->next->prev = to->prev->next = to;
+	list_init(from);
+}
+
 #define list_entry(ptr, type, member) container_of(ptr, type, member)
 #define list_for_each(pos, head, member)                                                                     \
 	for (pos = list_entry((head)->next, __typeof__(*pos), member); &pos->member != (head);               \
