@@ -4,10 +4,11 @@
  * giving space back with what the host can of it, and O_DIRECT, whose alignment is kept by bounce buffers
  * where the caller's memory or place does not fit. Any thread; transfers of one file may go on side by side.
  *
- * The lock is one on the open file (F_OFD_SETLK) over all of it: shared for reading, exclusive for writing.
- * It goes with the file, so a killed lkvm leaves none behind, though with io_uring it may be some
- * milliseconds until the kernel has put the ring away and what was on its way has reached the disk; and it
- * excludes other programs that lock any part of an image, as QEMU's tools do.
+ * Locks are those of the open file (F_OFD_SETLK). Who writes has all of it for himself. Who reads locks,
+ * shared, the bytes that QEMU's readers do: in its images each byte from 100 on is a thing that somebody
+ * does, and each from 200 on one that he wants nobody else to do; its writers' locks are shared as well.
+ * Locks go with the file, so a killed lkvm leaves none behind, though with io_uring it may be some
+ * milliseconds until the kernel has put the ring away and what was on its way has reached the disk.
  */
 #include "blk.h"
 #include <errno.h>
@@ -89,29 +90,54 @@ void iov_set_zero(struct iov_at *at, u64 len)
 /* --- opening ---------------------------------------------------------------------------------------------
  */
 
+/* Reading; and nobody else writes or changes the size. */
+static const u8 reader_byte[] = {100, 201, 203}, writer_byte[] = {101, 103};
+
+static int try_lock(const struct blk_file *f)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	if (!f->ro)
+		return fcntl(f->fd, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+	for (size_t i = 0; i < ARRAY_SIZE(reader_byte); i++) {
+		lock = (struct flock){.l_type = F_RDLCK, .l_start = reader_byte[i], .l_len = 1};
+		if (fcntl(f->fd, F_OFD_SETLK, &lock) < 0)
+			return -errno;
+	}
+	/* Ours first, then the look: who comes later, and does the same, sees us. */
+	for (size_t i = 0; i < ARRAY_SIZE(writer_byte); i++) {
+		lock = (struct flock){.l_type = F_WRLCK, .l_start = writer_byte[i], .l_len = 1};
+		if (fcntl(f->fd, F_OFD_GETLK, &lock) < 0)
+			return -errno;
+		if (lock.l_type != F_UNLCK)
+			return -EAGAIN;
+	}
+	return 0;
+}
+
 /*
  * A VM that was killed may hold its lock for some milliseconds more (see above), and who starts the next one
  * at once does not expect to hear of it: the lock is asked for that long before it counts as taken.
  */
 static int file_lock(const struct blk_file *f, const struct log *log)
 {
-	struct flock lock = {.l_type = f->ro ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
 	const struct timespec nap = {0, LOCK_NAP_MS * 1000000};
+	int err;
 
 	for (u32 waited = 0;; waited += LOCK_NAP_MS) {
-		if (!fcntl(f->fd, F_OFD_SETLK, &lock))
-			return 0;
-		if ((errno != EAGAIN && errno != EACCES) || waited >= LOCK_WAIT_MS)
+		err = try_lock(f);
+		if ((err != -EAGAIN && err != -EACCES) || waited >= LOCK_WAIT_MS)
 			break;
 		nanosleep(&nap, NULL);
 	}
-	if (errno == EAGAIN || errno == EACCES) {
+	if (err == -EAGAIN || err == -EACCES) {
 		log_error("disk %s: in use: another VM or program has it open%s: end that one first", f->path,
 			  f->ro ? " for writing" : "");
 		return -EBUSY;
 	}
-	log_warn(log, "disk %s: its file system knows no locks (%m): see that no other VM writes it",
-		 f->path);
+	if (err)
+		log_warn(log, "disk %s: its file system knows no locks (%s): see that no other VM writes it",
+			 f->path, strerror(-err));
 	return 0;
 }
 
