@@ -238,6 +238,8 @@ int blk_file_open(struct blk_file *f, const char *path, bool ro, bool direct, co
 
 	*f = (struct blk_file){.fd = -1, .ro = ro, .direct = direct, .path = strdup(path)};
 	pthread_mutex_init(&f->partial, NULL);
+	pthread_mutex_init(&f->sync_lock, NULL);
+	pthread_cond_init(&f->sync_done, NULL);
 	if (!f->path) {
 		log_error("disk %s: out of memory", path);
 		return -ENOMEM;
@@ -269,6 +271,8 @@ void blk_file_close(struct blk_file *f)
 	free(f->path);
 	f->path = NULL;
 	pthread_mutex_destroy(&f->partial);
+	pthread_mutex_destroy(&f->sync_lock);
+	pthread_cond_destroy(&f->sync_done);
 }
 
 /* --- transfers -------------------------------------------------------------------------------------------
@@ -404,9 +408,51 @@ int blk_file_at(struct blk_file *f, u64 offset, struct iov_at *at, u64 len, bool
 	return err;
 }
 
+static int sync_now(struct blk_file *f)
+{
+	int err;
+
+	do {
+		err = fdatasync(f->fd) < 0 ? -errno : 0;
+	} while (err == -EINTR);
+	if (err) {
+		f->lost = true;
+		log_error(
+			"disk %s: what was written last did not reach the disk: %s: no flush will succeed any "
+			"more: end the VM, mend that, and check what is on the image",
+			f->path, strerror(-err));
+	}
+	return err;
+}
+
+/*
+ * One fdatasync(2) at a time, for all who asked before it began. Two beside each other would not do: an
+ * error is told to only one of them, and what was lost may be the other's.
+ */
 int blk_file_sync(struct blk_file *f)
 {
-	return fdatasync(f->fd) < 0 ? -errno : 0;
+	int err = 0;
+	u64 mine;
+
+	pthread_mutex_lock(&f->sync_lock);
+	mine = ++f->sync_asked;
+	while (f->syncing && f->sync_served < mine)
+		pthread_cond_wait(&f->sync_done, &f->sync_lock);
+	if (!f->lost && f->sync_served < mine) {
+		u64 all = f->sync_asked;
+
+		f->syncing = true;
+		pthread_mutex_unlock(&f->sync_lock);
+		err = sync_now(f);
+		pthread_mutex_lock(&f->sync_lock);
+		f->syncing = false;
+		f->sync_served = all;
+		pthread_cond_broadcast(&f->sync_done);
+	} else if (f->lost) {
+		err = -EIO;
+	}
+	pthread_mutex_unlock(&f->sync_lock);
+	return err;
 }
 
 int blk_file_truncate(struct blk_file *f, u64 size)

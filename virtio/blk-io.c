@@ -41,6 +41,9 @@ static bool hold(struct blk_request *r, int err)
 
 	if (!blk->stop_on_error || (err != -ENOSPC && err != -EDQUOT && err != -EIO))
 		return false;
+	/* What the host has lost no other try brings back. */
+	if (block_lost(blk->block))
+		return false;
 	r->next = r->queue->held;
 	r->queue->held = r;
 	if (!atomic_exchange(&blk->stopped, true)) {
@@ -62,8 +65,9 @@ static void report(struct blk_request *r, int err)
 	bool say;
 
 	r->queue->count[BLK_ERRORS]++;
-	/* The guest's own mistakes are its own. */
-	if (err == -EINVAL || err == -EROFS || err == -EPERM)
+	/* The guest's own mistakes are its own, and of a flush that cannot succeed the image has said it. */
+	if (err == -EINVAL || err == -EROFS || err == -EPERM ||
+	    (r->req.op == BLOCK_FLUSH && block_lost(blk->block)))
 		return;
 	pthread_mutex_lock(&blk->lock);
 	say = ratelimit_ok(&blk->rl);

@@ -5,7 +5,8 @@
  * thread with an event loop, and a struct block_queue of its own; what they do is in blk-io.c.
  *
  * werror=stop: a request that fails for want of space, or by an I/O error, is held and the VM paused by the
- * main loop; when it is resumed, what is held is tried again.
+ * main loop; when it is resumed, what is held is tried again. Not so once the host has lost what was written
+ * (block_lost()): then the guest is told.
  */
 #include "blk.h"
 #include <endian.h>

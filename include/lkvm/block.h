@@ -13,6 +13,8 @@
  *	... when block_queue_fd(q) has an edge: block_poll(q) ...
  *
  * What a flush promises: all writes whose done() came before it was submitted are on the disk at its done().
+ * When the host fails to put them there once, each later flush fails, too (block_lost()): the host forgets
+ * what it could not write, and another try would succeed for nothing.
  */
 #ifndef LKVM_BLOCK_H
 #define LKVM_BLOCK_H
@@ -80,6 +82,8 @@ void block_close(struct block *b);
 /* Whether this lkvm was linked with the library that reads qcow2's zstd clusters. */
 bool block_reads_zstd(void);
 void block_get_info(const struct block *b, struct block_info *info); /* any thread */
+/* No flush will succeed any more, and it has been said why. Any thread. */
+bool block_lost(const struct block *b);
 /*
  * Grows the image to `size` bytes; 0: looks how large file or device are now. A raw image may also shrink by
  * the latter. Any thread, while requests are in flight. -errno with *why set to a static line.

@@ -85,6 +85,17 @@ static inline void need_qemu_img(void)
 		skip();
 }
 
+/* A file all of one byte. */
+static __unused void bed_make(const char *path, u64 size, u8 byte)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	for (u64 i = 0; i < size; i++)
+		putc(byte, f);
+	fclose(f);
+}
+
 /* With holes where it is zero. */
 static __unused void copy_file(const char *from, const char *to)
 {
@@ -183,6 +194,19 @@ static __unused int bed_open(struct bed *bed, const char *path, const char *form
 	struct block_config cfg = {.path = path, .format = format, .engine = engine};
 
 	return bed_open_cfg(bed, &cfg);
+}
+
+/* After one line. */
+static __unused void bed_refused(const struct block_config *cfg, int err, const char *says)
+{
+	struct block *b = NULL;
+	const char *text;
+
+	capture_begin(STDERR_FILENO);
+	assert_int_equal(block_open(cfg, &b), err);
+	text = capture_end();
+	assert_null(b);
+	assert_one_line(text, says);
 }
 
 static __unused void bed_close(struct bed *bed)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ANY-ARCH */
 /* TSAN */
-/* WRAP: machines pwritev64 fdatasync io_uring_queue_init */
+/* WRAP: machines pwritev64 fdatasync statx io_uring_queue_init */
 /*
  * The virtio disk, by the registers and rings that a driver uses: configuration, requests of every type and
  * framing, malformed ones, the write cache, errors reported or waited for, resizing, state.
@@ -11,6 +11,7 @@
 #include <lkvm/block.h>
 #include <poll.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 extern const struct device_ops virtio_blk_ops;
@@ -26,6 +27,7 @@ extern const struct device_ops virtio_blk_ops;
 
 static struct {
 	_Atomic int write_err;
+	_Atomic int sync_once; /* the next one fails, and no other: as Linux tells of what it lost */
 	_Atomic u32 syncs;
 } host;
 static char image[64];
@@ -44,8 +46,18 @@ ssize_t __wrap_pwritev64(int fd, const struct iovec *iov, int n, off_t offset)
 
 int __wrap_fdatasync(int fd)
 {
+	int err = atomic_exchange(&host.sync_once, 0);
+
 	host.syncs++;
-	return __real_fdatasync(fd);
+	errno = err;
+	return err ? -1 : __real_fdatasync(fd);
+}
+
+/* A kernel that does not say what O_DIRECT asks for: then blocks of 4 KiB fit all. */
+int __wrap_statx(int fd, const char *path, int flags, unsigned mask, struct statx *x)
+{
+	errno = ENOSYS;
+	return -1;
 }
 
 /* All by threads, whose calls are those above. */
@@ -65,6 +77,7 @@ static int setup(void **state)
 	assert_int_equal(ftruncate(fd, SIZE), 0);
 	close(fd);
 	host.write_err = 0;
+	host.sync_once = 0;
 	host.syncs = 0;
 	return vm_setup(state);
 }
@@ -77,14 +90,19 @@ static int teardown(void **state)
 	return ret;
 }
 
-/* The disk with these words behind its name. */
-static void up(const char *words)
+static void up_format(const char *format, const char *words)
 {
 	static char arg[160];
 	const char *argv[] = {"--disk", arg, NULL};
 
-	snprintf(arg, sizeof(arg), "%s,format=raw%s%s", image, *words ? "," : "", words);
+	snprintf(arg, sizeof(arg), "%s,format=%s%s%s", image, format, *words ? "," : "", words);
 	bed_up(&virtio_blk_ops, "irqchip-finalize", argv);
+}
+
+/* The disk with these words behind its name. */
+static void up(const char *words)
+{
+	up_format("raw", words);
 }
 
 /* --- the driver --------------------------------------------------------------------------------------------
@@ -232,6 +250,42 @@ static void test_configuration(void **state)
 		     (VIRTIO_BIT(VIRTIO_BLK_F_DISCARD) | VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES)));
 	/* One vCPU, one queue. */
 	assert_int_equal(bed.vdev->nr_queues, 1);
+}
+
+/* In logical blocks but for the alignment, which is in sectors (5.2.4). */
+static void test_topology(void **state)
+{
+	struct stat st;
+	char name[80], create[160];
+	int fd;
+
+	up("");
+	assert_int_equal(stat(image, &st), 0);
+	assert_int_equal(CONFIG(blk_size) << CONFIG(physical_block_exp), st.st_blksize);
+	assert_int_equal(CONFIG(alignment_offset), 0);
+	assert_int_equal(CONFIG(min_io_size), 1);
+	assert_int_equal(CONFIG(opt_io_size), st.st_blksize / 512);
+	assert_int_equal(CONFIG(discard_sector_alignment), st.st_blksize / 512);
+	fd = open(image, O_RDONLY | O_CLOEXEC | O_DIRECT);
+	if (fd >= 0) {
+		close(fd);
+		up("direct");
+		assert_int_equal(CONFIG(blk_size), 4096);
+		assert_int_equal(4096 << CONFIG(physical_block_exp), max_u64(4096, (u64)st.st_blksize));
+		assert_int_equal(CONFIG(opt_io_size), max_u64(4096, (u64)st.st_blksize) / 4096);
+		assert_int_equal(CONFIG(discard_sector_alignment), max_u64(4096, (u64)st.st_blksize) / 512);
+	}
+	/* Where clusters are what is given back. */
+	snprintf(name, sizeof(name), "%s.new", image);
+	snprintf(create, sizeof(create), "qemu-img create -q -f qcow2 -o cluster_size=32k %s 1M", name);
+	if (system(create))
+		skip();
+	assert_int_equal(rename(name, image), 0);
+	up_format("qcow2", "");
+	assert_int_equal(CONFIG(blk_size), 512);
+	assert_int_equal(CONFIG(blk_size) << CONFIG(physical_block_exp), st.st_blksize);
+	assert_int_equal(CONFIG(opt_io_size), 64);
+	assert_int_equal(CONFIG(discard_sector_alignment), 64);
 }
 
 static void test_requests(void **state)
@@ -448,6 +502,31 @@ static void test_error_waited_for(void **state)
 	assert_one_line(text, "the VM is paused");
 }
 
+/* What the host has lost is lost: no flush is tried again, and none says from then on that all is well. */
+static void test_error_of_flush(void **state)
+{
+	static const char *const words[] = {"", "werror=stop"};
+	const u64 through = VIRTIO_BIT(VIRTIO_F_VERSION_1);
+
+	for (u32 i = 0; i < 2 * ARRAY_SIZE(words); i++) {
+		up(words[i / 2]);
+		/* Flushes of the driver's, or one behind each write. */
+		begin(i & 1 ? through : ALL);
+		capture_begin(STDERR_FILENO);
+		if (!(i & 1))
+			assert_int_equal(request_len(VIRTIO_BLK_T_OUT, 0, 512, false), VIRTIO_BLK_S_OK);
+		host.sync_once = i & 2 ? EIO : ENOSPC;
+		for (u32 k = 0; k < 2; k++)
+			assert_int_equal(i & 1 ? request_len(VIRTIO_BLK_T_OUT, 8, 512, false)
+					       : request_len(VIRTIO_BLK_T_FLUSH, 0, 0, false),
+					 VIRTIO_BLK_S_IOERR);
+		assert_int_equal(host.sync_once, 0);
+		/* One line, and it is not that the VM waits for somebody. */
+		assert_one_line(capture_end(), "what was written last did not reach the disk");
+		assert_int_equal(request_len(VIRTIO_BLK_T_IN, 0, 512, true), VIRTIO_BLK_S_OK);
+	}
+}
+
 static void test_resize(void **state)
 {
 	struct device *dev;
@@ -520,7 +599,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_configuration), T(test_requests),    T(test_framing),	    T(test_refused),
 		T(test_malformed),     T(test_write_cache), T(test_error_reported), T(test_error_waited_for),
-		T(test_resize),	       T(test_state),	    T(test_options),
+		T(test_resize),	       T(test_state),	    T(test_options),	    T(test_error_of_flush),
+		T(test_topology),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
