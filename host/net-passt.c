@@ -5,8 +5,9 @@
  * and then leaves its first process, whose exit status so tells how it went; it ends when our end of the
  * socket does.
  *
- * The guest gets the addresses that it has by libslirp too: 10.0.2.15, the gateway 10.0.2.2, which is the
- * host, and the name server 10.0.2.3, which passt forwards to the host's.
+ * The guest gets the addresses that it has by libslirp too: 10.0.2.15, and the gateway 10.0.2.2, which is the
+ * host. Name servers are the host's own; one on the host's loopback is told as the gateway. An address of our
+ * choice there (-D, --dns-forward) has the passt of Debian 12 answer from another one than was asked.
  *
  * Opened and closed on the main thread; send and recv are the queue's thread's, and nothing else runs here.
  */
@@ -136,10 +137,6 @@ static int make_args(struct net *net, const struct net_config *cfg, const char *
 	add(a, "24");
 	add(a, "-g");
 	add(a, "10.0.2.2");
-	add(a, "-D");
-	add(a, "10.0.2.3");
-	add(a, "--dns-forward");
-	add(a, "10.0.2.3");
 	if (cfg->mtu) {
 		char *text = a->text[a->texts++];
 
