@@ -70,7 +70,7 @@ LKVM_CFLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -
 LKVM_CPPFLAGS := -Iinclude -I$(O)/include $(if $(PAPER),-isystem $(O)/uapi) -DLKVM_VERSION='"$(VERSION)"'
 LKVM_LDFLAGS := -pthread $(if $(SAN),-fsanitize=$(SAN)) $(if $(SYSROOT),--sysroot=$(SYSROOT))
 # Unpacked packages of the other architecture: libfdt-dev and the like, without its libc.
-dev_dirs = $(if $(DEVROOT),$(wildcard $(addprefix $(DEVROOT)/,$(1) usr/$(1) usr/$(1)/*-linux-gnu)))
+dev_dirs = $(wildcard $(foreach d,$(DEVROOT),$(addprefix $(d)/,$(1) usr/$(1) usr/$(1)/*-linux-gnu)))
 DEV_INCLUDE := $(addprefix -isystem ,$(call dev_dirs,include))
 DEV_LIB := $(addprefix -L,$(call dev_dirs,lib))
 LKVM_CPPFLAGS += $(DEV_INCLUDE)
@@ -190,7 +190,7 @@ help:
 	@echo '           CROSS_COMPILE=PREFIX-       tools of another architecture; without it only'
 	@echo '                                       objects and unit-programs can be made of it'
 	@echo '           SYSROOT=DIR                 its headers and libraries, libc and all'
-	@echo '           DEVROOT=DIR                 its libfdt and zlib (packages unpacked there), no libc'
+	@echo '           DEVROOT="DIR..."            its libfdt and zlib (packages unpacked there), no libc'
 	@echo '           O=DIR                       build there (build/ARCH, with lkvm at the top)'
 	@echo '           CC=clang  CFLAGS=  LDFLAGS=  the usual'
 	@echo '           SAN=address,undefined|thread  sanitizers (built in build/ARCH-SAN)'

@@ -121,9 +121,7 @@ endif
 ifeq ($(ARCHDIR),arm)
 include tests/guest/guest-arm.mk
 endif
-ifneq ($(filter arm powerpc,$(ARCHDIR)),)
 include tests/lab/prog/prog.mk
-endif
 include tests/bench/bench$(if $(filter arm,$(ARCHDIR)),-arm).mk
 
 # --- the include rule of docs/design.md ---------------------------------------------------------------
