@@ -11,25 +11,27 @@
 static u8 data[4096] __attribute__((aligned(4096)));
 static struct vio_desc table[RING_SIZE + 1] __attribute__((aligned(4096)));
 
-static u64 usual(struct vio *v, bool packed)
+static u64 usual(struct vio *v, const struct vio_subject *s, bool packed)
 {
 	u64 features = 1ull << VIO_F_VERSION_1 | 1ull << VIO_F_INDIRECT | 1ull << VIO_F_EVENT_IDX |
-		       1ull << VIO_F_RING_RESET;
+		       1ull << VIO_F_RING_RESET | s->features;
 
 	return (features | (packed ? 1ull << VIO_F_PACKED : 0)) & vio_offered(v);
 }
 
-/* Up to DRIVER_OK with one ring. */
-static void begin(struct vio *v, struct vio_ring *r, u16 index, bool packed)
+/* Up to DRIVER_OK with the subject's ring. */
+static void begin(struct vio *v, struct vio_ring *r, const struct vio_subject *s, bool packed)
 {
-	vio_negotiate(v, usual(v, packed));
-	vio_ring(v, r, index, RING_SIZE, 0);
+	vio_negotiate(v, usual(v, s, packed));
+	vio_ring(v, r, s->index, RING_SIZE, 0);
+	if (s->prepare)
+		s->prepare(v);
 	vio_set_status(v, VIO_ACKNOWLEDGE | VIO_DRIVER | VIO_FEATURES_OK | VIO_DRIVER_OK);
 }
 
 /* ---- negotiation ------------------------------------------------------------------------------------ */
 
-static void negotiation(struct vio *v)
+static void negotiation(struct vio *v, const struct vio_subject *s)
 {
 	u64 offered = vio_offered(v), never = 0;
 
@@ -49,7 +51,7 @@ static void negotiation(struct vio *v)
 		 "features written later change nothing");
 	vio_set_status(v, VIO_ACKNOWLEDGE);
 	check(vio_status(v) & VIO_DRIVER_OK, "status bits do not go away");
-	check(vio_negotiate(v, usual(v, false)), "what is usual is taken");
+	check(vio_negotiate(v, usual(v, s, false)), "what is usual is taken");
 	check_eq(vio_queue_max(v, 1000), 0, "queue 1000 is not there");
 	vio_queue_at(v, 1000, 8, (ulong)data, (ulong)data, (ulong)data);
 	check(!(vio_status(v) & VIO_NEEDS_RESET), "and enabling it does nothing");
@@ -59,7 +61,7 @@ static void negotiation(struct vio *v)
 
 /* ---- where a ring may be -------------------------------------------------------------------------- */
 
-static void places(struct vio *v, u16 index)
+static void places(struct vio *v, const struct vio_subject *s)
 {
 	static const struct {
 		const char *what;
@@ -80,8 +82,8 @@ static void places(struct vio *v, u16 index)
 	for (u32 i = 0; i < ARRAY_SIZE(bad); i++) {
 		u64 desc = bad[i].desc, driver = bad[i].driver, device = bad[i].device;
 
-		vio_negotiate(v, usual(v, false));
-		vio_queue_at(v, index, bad[i].size, desc < 4096 ? (ulong)data + desc : desc,
+		vio_negotiate(v, usual(v, s, false));
+		vio_queue_at(v, s->index, bad[i].size, desc < 4096 ? (ulong)data + desc : desc,
 			     driver < 4096 ? (ulong)data + 1024 + driver : driver,
 			     device < 4096 ? (ulong)data + 2048 + device : device);
 		check(vio_needs_reset(v), bad[i].what);
@@ -223,14 +225,14 @@ static void torment_chains(struct vio *v, const struct vio_subject *s, bool pack
 
 		if (packed && chains[i].split_only)
 			continue;
-		begin(v, &r, s->index, packed);
+		begin(v, &r, s, packed);
 		chains[i].spoil(&r);
 		vio_kick(v, &r);
 		printf("%sok %s, %s ring\n", vio_needs_reset(v) ? "" : "not ", chains[i].what,
 		       packed ? "packed" : "split");
 		/* Until then nothing of it is answered. */
 		vio_kick(v, &r);
-		begin(v, &r, s->index, packed);
+		begin(v, &r, s, packed);
 		check(s->request(v, &r), "it works again after the reset");
 	}
 }
@@ -242,7 +244,7 @@ static void good_rings(struct vio *v, const struct vio_subject *s, bool packed)
 	struct vio_ring r;
 	bool all = true;
 
-	begin(v, &r, s->index, packed);
+	begin(v, &r, s, packed);
 	check_eq(r.packed, packed, "the ring is of the kind that was asked for");
 	for (u32 i = 0; i < 3 * RING_SIZE + 1; i++)
 		all = all && s->request(v, &r);
@@ -265,22 +267,23 @@ static void torment_requests(struct vio *v, const struct vio_subject *s, bool pa
 		struct vio_ring r;
 		int64_t written;
 
-		begin(v, &r, s->index, packed);
+		begin(v, &r, s, packed);
 		w->make(&r);
 		vio_kick(v, &r);
 		written = vio_answer(v, &r);
 		printf("%sok %s, %s ring\n",
 		       written == -2 || (written >= 0 && (!w->refused || w->refused(written))) ? "" : "not ",
 		       w->what, packed ? "packed" : "split");
-		begin(v, &r, s->index, packed);
+		begin(v, &r, s, packed);
 		check(s->request(v, &r), "it works again after the reset");
 	}
 }
 
 void vio_torment(struct vio *v, const struct vio_subject *s)
 {
-	negotiation(v);
-	places(v, s->index);
+	printf("# queue %u\n", s->index);
+	negotiation(v, s);
+	places(v, s);
 	for (u32 packed = 0; packed < 2; packed++) {
 		if (packed && !(vio_offered(v) >> VIO_F_PACKED & 1))
 			continue;
@@ -294,12 +297,12 @@ void vio_torment(struct vio *v, const struct vio_subject *s)
 void vio_main(ulong ecam)
 {
 	u32 base = option("mmio", 0), slot = option("slot", 0), type = option("type", 0);
-	const struct vio_subject *subject = vio_subject(type);
+	const struct vio_subject *subject;
 	struct vio v;
 
 	check(base ? vio_mmio(&v, base) : vio_pci(&v, ecam, slot), "a virtio device is there");
 	check_eq(v.type, type, "of that type");
-	if (v.type == type && subject)
+	for (u32 i = 0; v.type == type && (subject = vio_subject(type, i)); i++)
 		vio_torment(&v, subject);
 	finish();
 }

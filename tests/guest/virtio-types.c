@@ -208,7 +208,7 @@ static void net_add(struct vio_ring *r, u8 flags, u8 gso, u16 gso_size, u16 csum
 	vio_add(r, &piece, 1, 1);
 }
 
-static bool net_request(struct vio *v, struct vio_ring *r)
+static bool tx_request(struct vio *v, struct vio_ring *r)
 {
 	net_add(r, 0, 0, 0, 0, 12 + 60);
 	vio_kick(v, r);
@@ -257,7 +257,7 @@ static void net_huge(struct vio_ring *r)
 	vio_add(r, piece, 8, 8);
 }
 
-static const struct vio_wrong net_wrong[] = {
+static const struct vio_wrong tx_wrong[] = {
 	{"half a header", net_short_header, NULL},
 	{"a header and no frame", net_no_frame, NULL},
 	{"a checksum beyond the frame", net_csum_beyond, NULL},
@@ -267,31 +267,188 @@ static const struct vio_wrong net_wrong[] = {
 	{"a frame of 32 KiB", net_huge, NULL},
 };
 
+/* What comes in is an answer: to a question for the address of 10.0.2.2, which is on the other side. */
+static struct vio_ring net_tx;
+static u8 net_in[2048] __attribute__((aligned(2048)));
+
+static void rx_prepare(struct vio *v)
+{
+	vio_ring(v, &net_tx, 1, 16, 2);
+}
+
+static bool rx_ask(struct vio *v)
+{
+	static const u8 question[] = {0,    0,	  0,	0,    0,    0,	  0, 0, 0, 0, 0,  0, /* header */
+				      0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0,  9, 8, 6, /* ARP */
+				      0,    1,	  8,	0,    6,    4,	  0, 1, 2, 0, 0,  0, 0, 9,
+				      10,   0,	  2,	15,   0,    0,	  0, 0, 0, 0, 10, 0, 2, 2};
+	struct vio_desc piece = {.addr = (ulong)bytes, .len = 12 + 60};
+
+	memset(bytes, 0, 12 + 60);
+	memcpy(bytes, question, sizeof(question));
+	vio_add(&net_tx, &piece, 1, 1);
+	vio_kick(v, &net_tx);
+	return vio_wait(&net_tx) == 0;
+}
+
+static bool rx_request(struct vio *v, struct vio_ring *r)
+{
+	struct vio_desc piece = {.addr = (ulong)net_in, .len = sizeof(net_in)};
+
+	/* Others may speak too. */
+	for (u32 i = 0; i < 16; i++) {
+		int64_t got;
+
+		memset(net_in, 0, 64);
+		vio_add(r, &piece, 1, 0);
+		vio_kick(v, r);
+		if (!rx_ask(v))
+			return false;
+		got = vio_wait(r);
+		if (got < 12 + 14 || got > (int64_t)sizeof(net_in))
+			return false;
+		if (net_in[12 + 12] == 8 && net_in[12 + 13] == 6 && net_in[12 + 21] == 2)
+			return true;
+	}
+	return false;
+}
+
+static void rx_to_read(struct vio_ring *r)
+{
+	struct vio_desc piece = {.addr = (ulong)net_in, .len = sizeof(net_in)};
+
+	vio_add(r, &piece, 1, 1);
+}
+
+static void rx_short(struct vio_ring *r)
+{
+	struct vio_desc piece = {.addr = (ulong)net_in, .len = 11};
+
+	vio_add(r, &piece, 1, 0);
+}
+
+static const struct vio_wrong rx_wrong[] = {
+	{"a receive buffer that is only to be read", rx_to_read, NULL},
+	{"a receive buffer without room for a header", rx_short, NULL},
+};
+
+/* Commands (5.1.6.5): class, command, data; and a byte for the answer. */
+static volatile u8 ctrl_ack;
+
+static void ctrl_add(struct vio_ring *r, u8 class, u8 command, u32 data, u32 ack)
+{
+	struct vio_desc piece[] = {{.addr = (ulong)bytes, .len = data},
+				   {.addr = (ulong)(void *)(ulong)&ctrl_ack, .len = ack}};
+
+	bytes[0] = class;
+	bytes[1] = command;
+	ctrl_ack = 0xee;
+	vio_add(r, piece, ack ? 2 : 1, 1);
+}
+
+static bool ctrl_request(struct vio *v, struct vio_ring *r)
+{
+	bytes[2] = 1;
+	ctrl_add(r, 0, 0, 3, 1); /* all frames, please */
+	vio_kick(v, r);
+	return vio_wait(r) == 1 && !ctrl_ack;
+}
+
+static bool ctrl_refused(int64_t written)
+{
+	return written == 1 && ctrl_ack == 1;
+}
+
+static void ctrl_no_command(struct vio_ring *r)
+{
+	ctrl_add(r, 0, 0, 1, 1);
+}
+
+static void ctrl_no_answer(struct vio_ring *r)
+{
+	ctrl_add(r, 0, 0, 3, 0);
+}
+
+static void ctrl_no_data(struct vio_ring *r)
+{
+	ctrl_add(r, 0, 0, 2, 1);
+}
+
+static void ctrl_unknown(struct vio_ring *r)
+{
+	ctrl_add(r, 0x77, 0, 3, 1);
+}
+
+static void ctrl_many_macs(struct vio_ring *r)
+{
+	memset(bytes + 2, 0xff, 4); /* so many are to follow, and none does */
+	ctrl_add(r, 1, 0, 2 + 4, 1);
+}
+
+static void ctrl_macs_wrap(struct vio_ring *r)
+{
+	memset(bytes, 0, 64);
+	bytes[2 + 3] = 0x80; /* times six it wraps at 32 bits */
+	ctrl_add(r, 1, 0, 2 + 8, 1);
+}
+
+static void ctrl_half_mac(struct vio_ring *r)
+{
+	ctrl_add(r, 1, 1, 2 + 3, 1);
+}
+
+static void ctrl_vlan_beyond(struct vio_ring *r)
+{
+	memset(bytes + 2, 0xff, 2);
+	ctrl_add(r, 2, 0, 2 + 2, 1);
+}
+
+static void ctrl_pairs(struct vio_ring *r)
+{
+	memset(bytes + 2, 0, 2);
+	ctrl_add(r, 4, 0, 2 + 2, 1);
+}
+
+static void ctrl_offloads(struct vio_ring *r)
+{
+	memset(bytes + 2, 0xff, 8);
+	ctrl_add(r, 5, 0, 2 + 8, 1);
+}
+
+static const struct vio_wrong ctrl_wrong[] = {
+	{"a command without a command", ctrl_no_command, NULL},
+	{"a command with no place for the answer", ctrl_no_answer, NULL},
+	{"a command without its data", ctrl_no_data, ctrl_refused},
+	{"a command of no class", ctrl_unknown, ctrl_refused},
+	{"four thousand million addresses", ctrl_many_macs, ctrl_refused},
+	{"addresses whose length wraps", ctrl_macs_wrap, ctrl_refused},
+	{"half an address", ctrl_half_mac, ctrl_refused},
+	{"VLAN 65535", ctrl_vlan_beyond, ctrl_refused},
+	{"no pair of queues", ctrl_pairs, ctrl_refused},
+	{"all offloads that there may be", ctrl_offloads, ctrl_refused},
+};
+
 /* --------------------------------------------------------------------------------------------------- */
 
-const struct vio_subject *vio_subject(u32 type)
-{
-	static const struct vio_subject net = {.index = 1,
-					       .request = net_request,
-					       .wrong = net_wrong,
-					       .nr_wrong = ARRAY_SIZE(net_wrong)},
-					blk = {.index = 0,
-					       .request = blk_request,
-					       .wrong = blk_wrong,
-					       .nr_wrong = ARRAY_SIZE(blk_wrong)},
-					rng = {.index = 0,
-					       .request = rng_request,
-					       .wrong = rng_wrong,
-					       .nr_wrong = ARRAY_SIZE(rng_wrong)};
+#define WRONG(w) .wrong = w, .nr_wrong = ARRAY_SIZE(w)
+/* CTRL_VQ, CTRL_RX, CTRL_VLAN, CTRL_MAC_ADDR */
+#define CTRL_FEATURES (1ull << 17 | 1ull << 18 | 1ull << 19 | 1ull << 23)
 
-	switch (type) {
-	case 1:
-		return &net;
-	case 2:
-		return &blk;
-	case 4:
-		return &rng;
-	default:
-		return NULL;
-	}
+const struct vio_subject *vio_subject(u32 type, u32 number)
+{
+	static const struct {
+		u32 type;
+		struct vio_subject subject;
+	} all[] = {
+		{1, {.index = 1, .request = tx_request, WRONG(tx_wrong)}},
+		{1, {.index = 0, .prepare = rx_prepare, .request = rx_request, WRONG(rx_wrong)}},
+		{1, {.index = 2, .features = CTRL_FEATURES, .request = ctrl_request, WRONG(ctrl_wrong)}},
+		{2, {.index = 0, .request = blk_request, WRONG(blk_wrong)}},
+		{4, {.index = 0, .request = rng_request, WRONG(rng_wrong)}},
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(all); i++)
+		if (all[i].type == type && !number--)
+			return &all[i].subject;
+	return NULL;
 }

@@ -198,11 +198,11 @@ void vio_queue_at(struct vio *v, u16 index, u16 size, u64 desc, u64 driver, u64 
 		write32(base + M_QUEUE_READY, 1);
 }
 
-/* Two rings, each with a page a part. */
+/* Rings, each with a page a part. */
 static struct {
 	struct vio_desc desc[VIO_SIZE_MAX];
 	u16 driver[2048], device[2048];
-} rings[2] __attribute__((aligned(4096)));
+} rings[3] __attribute__((aligned(4096)));
 
 void vio_ring(struct vio *v, struct vio_ring *r, u16 index, u16 size, u32 which)
 {

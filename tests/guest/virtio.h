@@ -65,7 +65,7 @@ void vio_config_put8(struct vio *v, u32 offset, u8 value);
 u16 vio_queue_max(struct vio *v, u16 index);
 /* Enables a queue at these places. */
 void vio_queue_at(struct vio *v, u16 index, u16 size, u64 desc, u64 driver, u64 device);
-/* A ring in memory of ours, `which` of two, enabled; what is agreed on decides its kind. */
+/* A ring in memory of ours, `which` of three, enabled; what is agreed on decides its kind. */
 void vio_ring(struct vio *v, struct vio_ring *r, u16 index, u16 size, u32 which);
 void vio_ring_reset(struct vio *v, u16 index);
 
@@ -91,6 +91,9 @@ bool vio_needs_reset(struct vio *v);
  */
 struct vio_subject {
 	u16 index;
+	u64 features; /* that it takes beside the rings' */
+	/* Other rings that a request needs, before DRIVER_OK; or NULL. */
+	void (*prepare)(struct vio *v);
 	bool (*request)(struct vio *v, struct vio_ring *r);
 	/*
 	 * Requests on a good ring that are wrong for this type of device. The device answers or asks for a
@@ -111,7 +114,7 @@ void vio_torment(struct vio *v, const struct vio_subject *subject);
  */
 void vio_main(ulong ecam) __attribute__((noreturn));
 
-/* The subject for a device of that type, or NULL (virtio-types.c). */
-const struct vio_subject *vio_subject(u32 type);
+/* The subjects, one a queue, for a device of that type; NULL: there are no more (virtio-types.c). */
+const struct vio_subject *vio_subject(u32 type, u32 number);
 
 #endif
