@@ -88,11 +88,13 @@ void virtio_needs_reset(struct virtio_device *vdev, const char *why)
 
 void virtio_config_io(struct virtio_device *vdev, u64 offset, u8 *data, u32 len, bool write)
 {
-	u8 *config = vdev->config + offset;
-	const u8 *mask = vdev->config_mask + offset;
+	const u8 *mask;
+	u8 *config;
 
 	if (!range_inside(offset, len, 0, vdev->config_size))
 		return;
+	config = vdev->config + offset;
+	mask = vdev->config_mask + offset;
 	pthread_mutex_lock(&vdev->isr_lock);
 	for (u32 i = 0; i < len; i++) {
 		if (write)
