@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ELF executables (System V ABI, chapters 4 and 5), both classes and both byte orders: headers, segments and
- * notes, checked against the file before a byte of the guest's memory is written. Called by the machines'
- * loaders on the main thread.
+ * ELF executables (System V ABI, chapters 4 and 5), both classes and both byte orders: headers, segments,
+ * sections and notes, checked against the file before a byte of the guest's memory is written. Called by the
+ * machines' loaders on the main thread.
  */
 #include <elf.h>
 #include <endian.h>
@@ -214,4 +214,76 @@ const u8 *elf_note(const struct boot_image *img, const struct elf_info *info, co
 			return found;
 	}
 	return NULL;
+}
+
+/* ---- sections -------------------------------------------------------------------------------------- */
+
+/* A section header in host terms. */
+struct section {
+	u32 name, type;
+	u64 offset, size;
+};
+
+static struct section section_at(const struct boot_image *img, const struct elf_info *info, u32 i)
+{
+	u64 shoff = EITHER(img->data, Ehdr, e_shoff, info), size = EITHER(img->data, Ehdr, e_shentsize, info);
+	const u8 *p = img->data + shoff + i * size;
+
+	return (struct section){
+		.name = (u32)EITHER(p, Shdr, sh_name, info),
+		.type = (u32)EITHER(p, Shdr, sh_type, info),
+		.offset = EITHER(p, Shdr, sh_offset, info),
+		.size = EITHER(p, Shdr, sh_size, info),
+	};
+}
+
+/* The table and its names are in the file, and have been read. */
+static const char *check_sections(const struct boot_image *img, const struct elf_info *info, u32 count,
+				  struct section *names)
+{
+	u64 shoff = EITHER(img->data, Ehdr, e_shoff, info), size = EITHER(img->data, Ehdr, e_shentsize, info);
+	u32 index = (u32)EITHER(img->data, Ehdr, e_shstrndx, info);
+
+	if (size < (info->is64 ? sizeof(Elf64_Shdr) : sizeof(Elf32_Shdr)))
+		return "an ELF file whose section headers are too short";
+	if (!range_inside(shoff, count * size, 0, img->size))
+		return "truncated: its ELF section headers lie outside the file";
+	if (boot_image_need(img, shoff, count * size))
+		return "cannot be read where its ELF section headers are";
+	*names = section_at(img, info, index < count ? index : 0);
+	if (names->type != SHT_STRTAB || !range_inside(names->offset, names->size, 0, img->size))
+		return "truncated: the names of its ELF sections lie outside the file";
+	if (boot_image_need(img, names->offset, names->size))
+		return "cannot be read where the names of its ELF sections are";
+	return NULL;
+}
+
+const char *elf_section(const struct boot_image *img, const struct elf_info *info, const char *name,
+			size_t *offset, size_t *size)
+{
+	u32 count = (u32)EITHER(img->data, Ehdr, e_shnum, info);
+	u64 len = strlen(name) + 1;
+	struct section names;
+	const char *wrong;
+
+	*offset = *size = 0;
+	/* Without names (0, SHN_UNDEF) there is none of this one. */
+	if (!count || !EITHER(img->data, Ehdr, e_shstrndx, info))
+		return NULL;
+	wrong = check_sections(img, info, count, &names);
+	for (u32 i = 1; i < count && !wrong; i++) {
+		struct section s = section_at(img, info, i);
+
+		if (!range_inside(s.name, len, 0, names.size) ||
+		    memcmp(img->data + names.offset + s.name, name, len))
+			continue;
+		if (s.type == SHT_NOBITS)
+			break;
+		if (!range_inside(s.offset, s.size, 0, img->size))
+			return "truncated: an ELF section lies outside the file";
+		*offset = (size_t)s.offset;
+		*size = (size_t)s.size;
+		break;
+	}
+	return wrong;
 }

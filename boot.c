@@ -271,6 +271,37 @@ int boot_image_gunzip(struct boot_image *img, size_t offset, size_t len)
 	return 0;
 }
 
+int boot_image_part(const struct boot_image *img, size_t offset, size_t len, struct boot_image *part)
+{
+	int err = boot_image_need(img, offset, len);
+	u8 *data;
+
+	if (err) {
+		say_unread(img, err);
+		return err;
+	}
+	data = malloc(len ? len : 1);
+	if (!data) {
+		log_error("%s: out of memory", img->path);
+		return -ENOMEM;
+	}
+	memcpy(data, img->data + offset, len);
+	*part = (struct boot_image){.path = img->path, .data = data, .size = len, .was_gzip = img->was_gzip};
+	return 0;
+}
+
+int boot_image_cut(struct boot_image *img, size_t offset, size_t len)
+{
+	struct boot_image part;
+	int err = boot_image_part(img, offset, len, &part);
+
+	if (err)
+		return err;
+	boot_image_close(img);
+	*img = part;
+	return 0;
+}
+
 int boot_image_open(struct boot_image *img, const char *path)
 {
 	int err = boot_image_open_raw(img, path);
@@ -315,6 +346,25 @@ static int copy_initrds(struct kvm *kvm, const struct boot_image *img, size_t co
 	return 0;
 }
 
+int boot_place_initrds(struct kvm *kvm, const struct boot_image *img, size_t count, gpa_t low, gpa_t high,
+		       gpa_t *gpa, u64 *size)
+{
+	int err = 0;
+
+	*gpa = *size = 0;
+	for (size_t i = 0; i < count; i++)
+		if (add_overflow(*size, align_up(img[i].size, 4), size))
+			return -EFBIG;
+	*gpa = guest_fit_high(&kvm->mem, *size, 4096, low, high);
+	if (!*gpa) {
+		log_error(
+			"%s: an initrd of %llu KiB does not fit beside the kernel; give the guest more memory (-m)",
+			img->path, (unsigned long long)(align_up(*size, 1024) >> 10));
+		err = -ENOSPC;
+	}
+	return err ? err : copy_initrds(kvm, img, count, *gpa);
+}
+
 int boot_load_initrd(struct kvm *kvm, gpa_t low, gpa_t high, gpa_t *gpa, u64 *size)
 {
 	const struct str_list *list = &kvm->cfg->initrd;
@@ -329,22 +379,10 @@ int boot_load_initrd(struct kvm *kvm, gpa_t low, gpa_t high, gpa_t *gpa, u64 *si
 		log_error("%s: out of memory", list->item[0]);
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < list->count && !err; i++) {
+	for (size_t i = 0; i < list->count && !err; i++)
 		err = boot_image_open_raw(&img[i], list->item[i]);
-		if (!err && add_overflow(*size, align_up(img[i].size, 4), size))
-			err = -EFBIG;
-	}
-	if (!err) {
-		*gpa = guest_fit_high(&kvm->mem, *size, 4096, low, high);
-		if (!*gpa) {
-			log_error(
-				"%s: an initrd of %llu KiB does not fit beside the kernel; give the guest more memory (-m)",
-				list->item[0], (unsigned long long)(align_up(*size, 1024) >> 10));
-			err = -ENOSPC;
-		}
-	}
 	if (!err)
-		err = copy_initrds(kvm, img, list->count, *gpa);
+		err = boot_place_initrds(kvm, img, list->count, low, high, gpa, size);
 	for (size_t i = 0; i < list->count; i++)
 		boot_image_close(&img[i]);
 	free(img);

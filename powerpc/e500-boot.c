@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loading what is to run on the e500 machine: a vmlinux (ELF of 32 bits, big-endian), or a legacy U-Boot
- * image around a flat kernel. Gzip files come decompressed (boot.c at the top).
+ * Loading what is to run on the e500 machine: a vmlinux (ELF of 32 bits, big-endian), by itself or in the
+ * wrapper of a zImage (zimage.c), or a legacy U-Boot image around a flat kernel. Gzip files come decompressed
+ * (boot.c at the top).
  *
  *   0        the kernel, at the addresses its image asks for
  *   then     the device tree, within the first 64 MiB, which is what a kernel maps at first
@@ -98,6 +99,24 @@ static bool uimage_header_is_whole(struct uimage_header h)
 	return crc32(0, (const Bytef *)&h, sizeof(h)) == want;
 }
 
+/*
+ * A cuImage has a wrapper, flat, around a vmlinux: it lies above where that goes, and its code wants what
+ * U-Boot leaves of its board. vmlinux begins a page in it.
+ */
+static bool is_cuimage(const struct boot_image *img, size_t offset, size_t size, u64 load)
+{
+	for (size_t at = 0; load >= MiB(1) && at < size; at += 4096) {
+		struct boot_image in = {.data = img->data + offset + at, .size = size - at};
+		struct elf_info info;
+
+		/* The kernel's own vDSO is one as well, but a small one. */
+		if (elf_is(&in) && !elf_check(&in, &info) && info.machine == EM_PPC && info.high >= MiB(1) &&
+		    info.high <= load)
+			return true;
+	}
+	return false;
+}
+
 static int load_uimage(struct kvm *kvm, struct boot_image *img)
 {
 	struct ppc_machine *m = ppc_of(kvm);
@@ -120,6 +139,10 @@ static int load_uimage(struct kvm *kvm, struct boot_image *img)
 			return err;
 		offset = 0;
 		size = img->size;
+		if (is_cuimage(img, offset, size, load))
+			return refuse(img,
+				      "a cuImage, whose wrapper works under U-Boot alone; give the vmlinux "
+				      "that it was made of, or a uImage");
 	} else if (h.comp != UIMAGE_COMP_NONE) {
 		return refuse(img,
 			      "a U-Boot image compressed in a way that lkvm does not know (it takes gzip); "
@@ -149,7 +172,8 @@ static int load_kernel(struct kvm *kvm, struct boot_image *img)
 	if (elf_is(img))
 		return load_elf(kvm, img);
 	return refuse(img,
-		      "neither an ELF file nor a U-Boot image; the e500 machine starts vmlinux or uImage");
+		      "neither an ELF file nor a U-Boot image; the e500 machine starts vmlinux, zImage or "
+		      "uImage");
 }
 
 /* One that begins elsewhere would meet a TLB miss at its first instruction, and nobody to see to it. */
@@ -166,23 +190,34 @@ static int check_entry(const struct kvm *kvm, const struct boot_image *img)
 	return -ENOEXEC;
 }
 
-int e500_boot(struct kvm *kvm, struct boot_image *img)
+static int load(struct kvm *kvm, struct boot_image *img, const struct boot_image *initrd)
 {
 	struct ppc_machine *m = ppc_of(kvm);
 	u64 ram = guest_ram_size(&kvm->mem);
+	int err = load_kernel(kvm, img);
+
+	if (!err)
+		err = check_entry(kvm, img);
+	if (err)
+		return err;
+	err = ppc_load_initrd(kvm, initrd, m->kernel_end + PPC_FDT_MAX, min_u64(ram, LOW_MEMORY));
+	return err ? err
+		   : e500_fdt_write(kvm, m->kernel_end, min_u64(m->initrd ? m->initrd : ram, FIRST_MAPPED));
+}
+
+int e500_boot(struct kvm *kvm, struct boot_image *img)
+{
+	struct boot_image initrd;
 	int err;
 
 	if (kvm->cfg->boot != BOOT_AUTO) {
 		log_error("--boot: the e500 machine takes auto alone");
 		return -EINVAL;
 	}
-	err = load_kernel(kvm, img);
-	if (!err)
-		err = check_entry(kvm, img);
+	err = ppc_unwrap(kvm, img, &initrd);
 	if (err)
 		return err;
-	err = boot_load_initrd(kvm, m->kernel_end + PPC_FDT_MAX, min_u64(ram, LOW_MEMORY), &m->initrd,
-			       &m->initrd_size);
-	return err ? err
-		   : e500_fdt_write(kvm, m->kernel_end, min_u64(m->initrd ? m->initrd : ram, FIRST_MAPPED));
+	err = load(kvm, img, &initrd);
+	boot_image_close(&initrd);
+	return err;
 }

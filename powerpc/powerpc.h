@@ -7,12 +7,11 @@
 #define LKVM_POWERPC_POWERPC_H
 
 #include "abi.h"
+#include <lkvm/boot.h>
 #include <lkvm/fdt.h>
 #include <lkvm/kvm.h>
 #include <lkvm/machine.h>
 #include <lkvm/state.h>
-
-struct boot_image;
 
 /* What boot() leaves for the vCPUs' start. Each machine's own structure, which kvm->arch is, begins with it.
  */
@@ -41,8 +40,19 @@ void ppc_vcpu_dump(struct vcpu *vcpu, struct buf *out);
 
 /* vcpu-state.c: the fields of KVM_GET_REGS, inside a section of the caller's. */
 void ppc_regs_state(struct state *s, struct kvm_regs *regs);
-/* The section "registers": those of KVM_GET_REGS, and all others of both machines. */
+/* The section "registers" of a Book3S vCPU: those of KVM_GET_REGS, and all others. */
 int ppc_vcpu_state(struct vcpu *vcpu, struct state *s);
+/* What a Book E vCPU has beside KVM_GET_REGS and KVM_GET_SREGS, inside a section of the caller's. */
+void ppc_booke_state(struct vcpu *vcpu, struct state *s);
+
+/* zimage.c: the wrapper that arch/powerpc/boot puts around a kernel. */
+/*
+ * Replaces the image by the kernel in it when it is such a wrapper; an ELF file. *initrd is the one that is
+ * attached, or has no data; to be closed. -errno after one logged line.
+ */
+int __must_check ppc_unwrap(struct kvm *kvm, struct boot_image *img, struct boot_image *initrd);
+/* As boot_load_initrd(), into m->initrd; what --initrd names, or else what was attached. */
+int __must_check ppc_load_initrd(struct kvm *kvm, const struct boot_image *attached, gpa_t low, gpa_t high);
 
 /* fdt.c */
 #define PPC_FDT_MAX MiB(1)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loading what is to run: a Linux kernel for 64-bit Power as an ELF file, vmlinux or one of the wrappers that
- * arch/powerpc/boot makes of it (zImage, also gzip of either: boot.c at the top decompresses that). There is
- * no firmware: the kernel is entered at once, with a flat device tree (head_64.S).
+ * Loading what is to run: a Linux kernel for 64-bit Power as an ELF file, vmlinux, or taken out of the
+ * wrapper that arch/powerpc/boot puts around it (zImage: zimage.c); also gzip of either, which boot.c at the
+ * top decompresses. There is no firmware: the kernel is entered at once, with a flat device tree (head_64.S).
  *
  *   0          vmlinux, at the physical addresses of its segments
  *   then       RTAS, the device tree; initrd at the end of RAM
@@ -94,17 +94,12 @@ static int make_hash_table(struct kvm *kvm)
 	return 0;
 }
 
-int pseries_boot(struct kvm *kvm, struct boot_image *img)
+static int load(struct kvm *kvm, const struct boot_image *img, const struct boot_image *initrd)
 {
 	struct ppc_machine *m = ppc_of(kvm);
 	u64 ram = guest_ram_size(&kvm->mem), low;
-	int err;
+	int err = load_kernel(kvm, img);
 
-	if (kvm->cfg->boot != BOOT_AUTO) {
-		log_error("--boot: the pseries machine takes auto alone");
-		return -EINVAL;
-	}
-	err = load_kernel(kvm, img);
 	if (err)
 		return err;
 	low = align_up(m->kernel_end, PSERIES_PAGE_MAX);
@@ -113,10 +108,27 @@ int pseries_boot(struct kvm *kvm, struct boot_image *img)
 		return -ENOSPC;
 	}
 	low += RTAS_SIZE;
-	err = boot_load_initrd(kvm, low, ram, &m->initrd, &m->initrd_size);
+	err = ppc_load_initrd(kvm, initrd, low, ram);
 	if (!err)
 		err = make_hash_table(kvm);
 	if (!err)
 		err = rtas_define_tokens(kvm);
 	return err ? err : pseries_fdt_write(kvm, low, min_u64(m->initrd ? m->initrd : ram, LOW_MEMORY));
+}
+
+int pseries_boot(struct kvm *kvm, struct boot_image *img)
+{
+	struct boot_image initrd;
+	int err;
+
+	if (kvm->cfg->boot != BOOT_AUTO) {
+		log_error("--boot: the pseries machine takes auto alone");
+		return -EINVAL;
+	}
+	err = ppc_unwrap(kvm, img, &initrd);
+	if (err)
+		return err;
+	err = load(kvm, img, &initrd);
+	boot_image_close(&initrd);
+	return err;
 }

@@ -39,6 +39,12 @@ int __must_check boot_image_open_raw(struct boot_image *img, const char *path);
  * to. -errno after one logged line; the image is then as it was.
  */
 int __must_check boot_image_gunzip(struct boot_image *img, size_t offset, size_t len);
+/* Replaces the image by that part of itself, which must lie inside. -errno after one logged line; it is then
+ * as it was. */
+int __must_check boot_image_cut(struct boot_image *img, size_t offset, size_t len);
+/* That part, which must lie inside, as an image of its own under the same name. As boot_image_cut(). */
+int __must_check boot_image_part(const struct boot_image *img, size_t offset, size_t len,
+				 struct boot_image *part);
 /* Makes sure that data has [offset, offset + len), which lies inside. -EIO (cut short meanwhile), -errno;
  * silent. */
 int __must_check boot_image_need(const struct boot_image *img, size_t offset, size_t len);
@@ -58,6 +64,9 @@ int __must_check boot_load(struct kvm *kvm);
  * *gpa and *size are 0 when there are none. -errno after one logged line.
  */
 int __must_check boot_load_initrd(struct kvm *kvm, gpa_t low, gpa_t high, gpa_t *gpa, u64 *size);
+/* The same for images that are open, in the place of those that --initrd names. */
+int __must_check boot_place_initrds(struct kvm *kvm, const struct boot_image *img, size_t count, gpa_t low,
+				    gpa_t high, gpa_t *gpa, u64 *size);
 
 /*
  * The kernel command line: default_params (unless nodefaults) and every -p piece, joined by blanks. malloc'd.
@@ -81,6 +90,12 @@ int __must_check elf_parse(const struct boot_image *img, struct elf_info *info);
 /* Copies the PT_LOAD segments to their physical addresses plus offset; clears the rest of memsz. */
 int __must_check elf_load(struct kvm *kvm, const struct boot_image *img, const struct elf_info *info,
 			  u64 offset);
+/*
+ * Where in the file the first section of that name has its bytes; *size is 0 when there is none, or it has
+ * none. NULL, or what is wrong with the file. info: of elf_check().
+ */
+const char *elf_section(const struct boot_image *img, const struct elf_info *info, const char *name,
+			size_t *offset, size_t *size);
 /* The note of that owner and type in any PT_NOTE: its descriptor and length, or NULL. */
 const u8 *elf_note(const struct boot_image *img, const struct elf_info *info, const char *owner, u32 type,
 		   u32 *len);

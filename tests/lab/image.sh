@@ -53,6 +53,7 @@ guest_file() {
 	case $1 in
 	gzip) gzip -1 -c "$2" >"$3" ;;
 	zboot) "$lab/zboot" "$2" "$3" ;;
+	zimage | uimage) "$lab/$1" "$CROSS" "$2" "$3" ;;
 	# What is large is a link here, and read once by cpio.
 	'') ln -s "$(readlink -f "$2")" "$3" ;;
 	*) die "GUEST_FILES: unknown way '$1'" ;;

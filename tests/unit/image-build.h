@@ -24,6 +24,13 @@ struct elf_build {
 	size_t size; /* of the file; 0: all headers and what the segments need */
 };
 
+/* A section; its bytes are the caller's to put. */
+struct elf_sec {
+	const char *name;
+	u32 type;
+	u64 offset, size;
+};
+
 static inline void put_field(u8 *p, u32 len, bool big, u64 v)
 {
 	for (u32 i = 0; i < len; i++, v >>= 8)
@@ -86,6 +93,43 @@ static inline struct boot_image elf_image(struct elf_build *b)
 			end = (size_t)max_u64(end, b->ph[i].offset + b->ph[i].filesz);
 	}
 	return (struct boot_image){.path = "image", .data = b->file, .size = b->size ? b->size : end};
+}
+
+static inline size_t elf_shsize(const struct elf_build *b)
+{
+	return b->is64 ? sizeof(Elf64_Shdr) : sizeof(Elf32_Shdr);
+}
+
+static inline void elf_put_section(struct elf_build *b, size_t at, u32 name, const struct elf_sec *sec)
+{
+	ELF_PUT(b, at, Shdr, sh_name, name);
+	ELF_PUT(b, at, Shdr, sh_type, sec->type);
+	ELF_PUT(b, at, Shdr, sh_offset, sec->offset);
+	ELF_PUT(b, at, Shdr, sh_size, sec->size);
+}
+
+/*
+ * The table of these n sections at a file offset, of none before them, as each table begins, and of their
+ * names behind them. Where it ends; to be called after elf_image(), whose size it is then.
+ */
+static inline size_t elf_put_sections(struct elf_build *b, size_t at, const struct elf_sec *sec, u32 n)
+{
+	size_t names = at + (n + 2) * elf_shsize(b), end = names + 1;
+	struct elf_sec last = {".shstrtab", SHT_STRTAB, names, 0};
+
+	ELF_PUT(b, 0, Ehdr, e_shoff, at);
+	ELF_PUT(b, 0, Ehdr, e_shentsize, elf_shsize(b));
+	ELF_PUT(b, 0, Ehdr, e_shnum, n + 2);
+	ELF_PUT(b, 0, Ehdr, e_shstrndx, n + 1);
+	for (u32 i = 0; i < n; i++) {
+		elf_put_section(b, at + (i + 1) * elf_shsize(b), (u32)(end - names), &sec[i]);
+		memcpy(b->file + end, sec[i].name, strlen(sec[i].name) + 1);
+		end += strlen(sec[i].name) + 1;
+	}
+	memcpy(b->file + end, last.name, sizeof(".shstrtab"));
+	last.size = end + sizeof(".shstrtab") - names;
+	elf_put_section(b, at + (n + 1) * elf_shsize(b), (u32)(end - names), &last);
+	return names + (size_t)last.size;
 }
 
 /* A note at a file offset: its end, padded. */

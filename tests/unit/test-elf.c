@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* BIG-ENDIAN */
 /*
- * ELF of both classes and byte orders: what is sound and what is said of the rest, where segments go, the
- * notes; every header field as a lie.
+ * ELF of both classes and byte orders: what is sound and what is said of the rest, where segments go, notes
+ * and sections; every header field as a lie.
  */
 #include "core-vm.h"
 #include "image-build.h"
@@ -341,6 +341,125 @@ static void test_note_lies(void **state)
 	assert_int_equal(len, 0);
 }
 
+/* ---- sections -------------------------------------------------------------------------------------- */
+
+#define SECTIONS 0x1800
+
+static const struct elf_sec sections[] = {
+	{".text", SHT_PROGBITS, 0x1000, 0x100}, {".data", SHT_PROGBITS, 0x1100, 0x80},
+	{".bss", SHT_NOBITS, 0x1180, 0x2000},	{".none", SHT_PROGBITS, 0x1180, 0},
+	{".text", SHT_PROGBITS, 0x1200, 1},
+};
+
+static struct boot_image with_sections(struct elf_build *b)
+{
+	struct boot_image img = image_of(b);
+
+	img.size = elf_put_sections(b, SECTIONS, sections, ARRAY_SIZE(sections));
+	return img;
+}
+
+static const char *section(const struct boot_image *img, const char *name, size_t *offset, size_t *size)
+{
+	struct elf_info info;
+
+	assert_null(elf_check(img, &info));
+	return elf_section(img, &info, name, offset, size);
+}
+
+static void test_sections(void **state)
+{
+	static const char *const absent[] = {".bss", ".none", "", ".tex", "text", ".texts", ".shstrtab."};
+
+	for (u32 kind = 0; kind < 4; kind++) {
+		struct elf_build b = sound(kind & 1, kind & 2);
+		struct boot_image img = with_sections(&b);
+		size_t at = 9, size = 9;
+
+		assert_null(section(&img, ".text", &at, &size));
+		assert_int_equal(at, 0x1000);
+		assert_int_equal(size, 0x100);
+		assert_null(section(&img, ".data", &at, &size));
+		assert_int_equal(at, 0x1100);
+		assert_int_equal(size, 0x80);
+		/* The last, whose name ends with the file. */
+		assert_null(section(&img, ".shstrtab", &at, &size));
+		assert_int_equal(at + size, img.size);
+		for (u32 i = 0; i < ARRAY_SIZE(absent); i++) {
+			at = size = 9;
+			assert_null(section(&img, absent[i], &at, &size));
+			assert_int_equal(size, 0);
+		}
+		/* No table, or no names. */
+		ELF_PUT(&b, 0, Ehdr, e_shstrndx, 0);
+		assert_null(section(&img, ".text", &at, &size));
+		assert_int_equal(size, 0);
+		ELF_PUT(&b, 0, Ehdr, e_shstrndx, 1);
+		ELF_PUT(&b, 0, Ehdr, e_shnum, 0);
+		assert_null(section(&img, ".text", &at, &size));
+		assert_int_equal(size, 0);
+	}
+}
+
+/* Wherever the file ends, and whatever it says of itself: a verdict, and no byte read outside it. */
+static void test_section_lies(void **state)
+{
+	static const u64 lies[] = {1, 0x7f, 0x1900, 0x7fffffff, 0xffffffff, UINT64_MAX - 63, UINT64_MAX};
+
+	for (u32 kind = 0; kind < 2; kind++) {
+		struct elf_build b = sound(kind, kind);
+		struct boot_image whole = with_sections(&b);
+		size_t at, size;
+
+		for (size_t len = 0x1180; len < whole.size; len += 7) {
+			struct boot_image img = {.path = "image", .size = len};
+			const char *wrong;
+
+			img.data = memcpy(malloc(len), b.file, len);
+			wrong = section(&img, ".data", &at, &size);
+			assert_true(wrong && strstr(wrong, "truncated"));
+			free((void *)(uintptr_t)img.data);
+		}
+		/* Each field of the file's header, of the first two section headers, and of the one of names.
+		 */
+		for (size_t k = 0; k < ARRAY_SIZE(lies); k++) {
+			const size_t of[] = {0, SECTIONS + elf_shsize(&b), SECTIONS + 6 * elf_shsize(&b)};
+
+			for (u32 i = 0; i < ARRAY_SIZE(of) * 8; i++) {
+				struct boot_image img;
+
+				whole = with_sections(&b);
+				if (i < 8)
+					ELF_PUT(&b, 0, Ehdr, e_shoff, i & 1 ? lies[k] : SECTIONS);
+				if (i < 8 && i & 2)
+					ELF_PUT(&b, 0, Ehdr, e_shentsize, lies[k]);
+				if (i < 8 && i & 4)
+					ELF_PUT(&b, 0, Ehdr, e_shnum, lies[k]);
+				if (i >= 8 && i & 1)
+					ELF_PUT(&b, of[i / 8], Shdr, sh_name, lies[k]);
+				if (i >= 8 && i & 2)
+					ELF_PUT(&b, of[i / 8], Shdr, sh_offset, lies[k]);
+				if (i >= 8 && i & 4)
+					ELF_PUT(&b, of[i / 8], Shdr, sh_size, lies[k]);
+				img = whole;
+				img.data = memcpy(malloc(whole.size), b.file, whole.size);
+				if (!section(&img, ".text", &at, &size))
+					assert_true(range_inside(at, size, 0, img.size));
+				free((void *)(uintptr_t)img.data);
+			}
+		}
+		whole = with_sections(&b);
+		ELF_PUT(&b, 0, Ehdr, e_shentsize, elf_shsize(&b) - 1);
+		assert_non_null(strstr(section(&whole, ".text", &at, &size), "too short"));
+		ELF_PUT(&b, 0, Ehdr, e_shentsize, elf_shsize(&b));
+		ELF_PUT(&b, 0, Ehdr, e_shstrndx, 7);
+		assert_non_null(strstr(section(&whole, ".text", &at, &size), "names of its ELF sections"));
+		ELF_PUT(&b, 0, Ehdr, e_shstrndx, 6);
+		ELF_PUT(&b, SECTIONS + elf_shsize(&b), Shdr, sh_size, whole.size - 0x1000 + 1);
+		assert_non_null(strstr(section(&whole, ".text", &at, &size), "truncated: an ELF section"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -354,6 +473,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_load_outside, vm_setup, vm_teardown),
 		cmocka_unit_test(test_notes),
 		cmocka_unit_test(test_note_lies),
+		cmocka_unit_test(test_sections),
+		cmocka_unit_test(test_section_lies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

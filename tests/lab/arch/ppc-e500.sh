@@ -11,6 +11,7 @@ PARTS=ppc-e500
 LSPCI_PARTS=''
 USERNET_PARTS=''
 HOST_LIST=lab-ppc-e500
+CROSS=powerpc-linux-gnu-
 LKVM_PATH=build/lab-ppc/lkvm-static
 PAYLOADS=tests/guest
 LKVM_MAKE='make ARCH=powerpc CROSS_COMPILE=powerpc-linux-gnu- DEVROOT=<parts of ppc>/dev O=build/lab-ppc'
@@ -32,6 +33,7 @@ KVM_STATS='sum_exits mmio_exits signal_exits ext_intr_exits dec_exits halt_wakeu
 GUEST_FILES='
 vmlinuz		kernel/vmlinux
 vmlinux.gz	kernel/vmlinux	gzip
+uImage		kernel/vmlinux	uimage
 '
 GUEST_MODULES=''
 GENERIC_MODULES=''

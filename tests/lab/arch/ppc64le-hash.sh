@@ -7,3 +7,6 @@
 # shellcheck source=ppc64le-powernv.sh
 . "$lab/arch/ppc64le-powernv.sh"
 L1_PARAMS=disable_radix
+GUEST_FILES='
+vmlinuz		kernel/vmlinuz
+'

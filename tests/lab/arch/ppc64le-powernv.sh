@@ -12,6 +12,10 @@ QEMU='qemu-system-ppc64 -accel tcg,thread=multi -M powernv9 -cpu POWER9 -m 2048'
 L1_REPORT_QEMU='-device virtio-serial-pci,bus=pcie.1 -device virtserialport,chardev=report'
 L1_REPORT=vport0p1
 L1_MODULES="$L1_MODULES virtio_console"
+GUEST_FILES="$GUEST_FILES
+vmlinux.gz	kernel/vmlinuz	gzip
+zImage		kernel/vmlinuz	zimage
+"
 # What lkvm can give a guest here, the best first, and what it cannot.
 IRQCHIPS='xive xics' NO_IRQCHIPS=''
 # QEMU's POWER9 has the fault of the first ones: KVM lets no radix guest take interrupts with translation on.

@@ -10,6 +10,7 @@ PARTS=ppc64le
 LSPCI_PARTS=lspci-ppc64le
 USERNET_PARTS=
 HOST_LIST=lab-ppc64le
+CROSS=powerpc64le-linux-gnu-
 LKVM_PATH=build/powerpc/lkvm-static
 # Where make puts payloads, from lkvm's folder on.
 PAYLOADS=tests/guest

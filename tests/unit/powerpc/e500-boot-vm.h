@@ -8,8 +8,7 @@
 
 #include "e500-vm.h"
 
-#include "image-build.h"
-#include <zlib.h>
+#include "zimage-build.h"
 
 #define KERNEL_VIRT 0xc0000000u
 #define KERNEL_SIZE MiB(4) /* in memory; most of it is BSS */
@@ -109,19 +108,6 @@ static inline struct uimage uimage(const void *data, size_t len, u32 load, u32 e
 		memcpy(u.file + UIMAGE_HEADER, data, len);
 	uimage_put(&u, UIMAGE_DCRC, (u32)crc32(0, u.file + UIMAGE_HEADER, (uInt)len));
 	return u;
-}
-
-static inline size_t packed_into(u8 *out, size_t room, const void *data, size_t len)
-{
-	z_stream z = {.next_in = (void *)(uintptr_t)data,
-		      .avail_in = (uInt)len,
-		      .next_out = out,
-		      .avail_out = (uInt)room};
-
-	assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 31, 9, Z_DEFAULT_STRATEGY), Z_OK);
-	assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
-	deflateEnd(&z);
-	return z.total_out;
 }
 
 /* An access as a big-endian guest makes it, of len bytes. */

@@ -6,7 +6,7 @@
 
 #include "pseries-vm.h"
 
-#include "image-build.h"
+#include "zimage-build.h"
 #include <libfdt.h>
 #include <powerpc/pseries-layout.h>
 #include <powerpc/pseries.h>

@@ -207,6 +207,35 @@ static void test_memory(void **state)
 	assert_refused(&b, MiB(60), NULL, -ENOEXEC, "16 MiB");
 }
 
+/* ---- zImages ---------------------------------------------------------------------------------------- */
+
+/* As zImage.epapr is, above what a vCPU maps at its start: none of the wrapper's code runs. */
+static void test_zimage(void **state)
+{
+	static u8 packed[16384];
+	struct elf_build b = e500_kernel(), z = {.big = true};
+	struct boot_image img = elf_image(&b);
+	struct zimage_part none = {NULL, 0}, kernel = {packed, 0};
+
+	for (u32 i = 0; i < KERNEL_FILE; i++)
+		b.file[0x1000 + i] = (u8)(i * 7);
+	kernel.size = packed_into(packed, sizeof(packed), b.file, img.size);
+	img = zimage(&z, kernel, (struct zimage_part){"an initrd", 9}, none);
+	assert_int_equal(e500_up_file(z.file, img.size, E500_MEM, NULL), 0);
+	assert_int_equal(machine()->entry, 0);
+	assert_int_equal(machine()->kernel_end, KERNEL_SIZE);
+	assert_guest(0, b.file + 0x1000, KERNEL_FILE);
+	assert_guest(machine()->initrd, "an initrd", 9);
+	assert_placed(SIZE_64M);
+	/* For the other machine of powerpc. */
+	b.is64 = true;
+	b.machine = EM_PPC64;
+	b.ph[0].filesz = 0x100;
+	img = elf_image(&b);
+	img = zimage(&z, (struct zimage_part){b.file, img.size}, none, none);
+	assert_file_refused(z.file, img.size, E500_MEM, NULL, -ENOEXEC, "a 64-bit kernel: the e500 machine");
+}
+
 /* ---- U-Boot images ---------------------------------------------------------------------------------- */
 
 static u8 flat_kernel[5000];
@@ -264,6 +293,31 @@ static void test_uimage_gzip(void **state)
 	assert_file_refused(u.file, u.size, E500_MEM, NULL, -ENOEXEC, "damaged or truncated gzip data");
 	u = uimage(flat_kernel, sizeof(flat_kernel), 0, 0, 1);
 	assert_file_refused(u.file, u.size, E500_MEM, NULL, -ENOEXEC, "damaged or truncated gzip data");
+}
+
+/* U-Boot's own wrapper, flat, with a vmlinux in it and that one's vDSO; not any flat kernel that has a vDSO.
+ */
+static void test_cuimage(void **state)
+{
+	static u8 flat[0x8000], packed[16384];
+	struct elf_build vdso = e500_kernel(), b = e500_kernel();
+	struct uimage u;
+	size_t n;
+
+	vdso.ph[0].vaddr = vdso.entry = 0;
+	vdso.ph[0].filesz = vdso.ph[0].memsz = 0x800;
+	memcpy(flat + 0x1000, elf_image(&vdso).data, 0x1800);
+	n = packed_into(packed, sizeof(packed), flat, sizeof(flat));
+	u = uimage(packed, n, MiB(8), MiB(8), 1);
+	assert_int_equal(e500_up_file(u.file, u.size, E500_MEM, NULL), 0);
+	memcpy(flat + 0x3000, elf_image(&b).data, 0x2000);
+	n = packed_into(packed, sizeof(packed), flat, sizeof(flat));
+	u = uimage(packed, n, MiB(8), MiB(8), 1);
+	assert_file_refused(u.file, u.size, E500_MEM, NULL, -ENOEXEC,
+			    "a cuImage, whose wrapper works under U-Boot alone; give the vmlinux");
+	/* Below where its kernel would go no wrapper lies. */
+	u = uimage(packed, n, MiB(3), MiB(3), 1);
+	assert_int_equal(e500_up_file(u.file, u.size, E500_MEM, NULL), 0);
 }
 
 static void test_uimage_refused(void **state)
@@ -368,6 +422,7 @@ int main(void)
 		E500_TEST(test_mapping),	E500_TEST(test_initrd),		E500_TEST(test_refused),
 		E500_TEST(test_memory),		E500_TEST(test_uimage),		E500_TEST(test_uimage_gzip),
 		E500_TEST(test_uimage_refused), E500_TEST(test_uimage_damaged), E500_TEST(test_calls_fail),
+		E500_TEST(test_zimage),		E500_TEST(test_cuimage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
