@@ -252,13 +252,13 @@ int kvm_find_machine(const struct vm_config *cfg, int sys_fd, const struct machi
 	struct buf names = {0};
 	int err = -ENODEV;
 
-	for (u32 i = 0; machines[i] && err; i++) {
+	for (u32 i = 0; machines[i] && err == -ENODEV; i++) {
 		*machine = machines[i];
 		err = machines[i]->probe(cfg, sys_fd, vm_type);
 		if (err)
 			buf_printf(&names, "%s%s", i ? ", " : "", machines[i]->name);
 	}
-	if (err)
+	if (err == -ENODEV)
 		log_error("%s: this KVM can run none of the machines that this lkvm has (%s); load the KVM "
 			  "module for one of them, or take another host",
 			  cfg->dev, names.data ? (const char *)names.data : "out of memory");

@@ -59,14 +59,21 @@ static const struct kvm_attr_table *const pseries_attr_tables[] = {&ppc_xive_att
 
 static const char *const pseries_kernel_paths[] = {"vmlinux", "vmlinux.gz", "arch/powerpc/boot/zImage", NULL};
 
+/* KVM's module kvm says that it knows PAPR also when none that could run such a guest is loaded. */
 static int pseries_probe(const struct vm_config *cfg, int sys_fd, unsigned long *vm_type)
 {
-	bool hv = kvm_ioctl_val(sys_fd, KVM_CHECK_EXTENSION, KVM_CAP_PPC_MMU_RADIX) > 0 ||
-		  kvm_ioctl_val(sys_fd, KVM_CHECK_EXTENSION, KVM_CAP_PPC_ALLOC_HTAB) > 0;
-
-	/* Without HV there is a VM of another kind, which choose_mmu() has something to say about. */
-	*vm_type = hv ? KVM_VM_PPC_HV : 0;
-	return kvm_ioctl_val(sys_fd, KVM_CHECK_EXTENSION, KVM_CAP_PPC_PAPR) > 0 ? 0 : -ENODEV;
+	*vm_type = KVM_VM_PPC_HV;
+	if (kvm_ioctl_val(sys_fd, KVM_CHECK_EXTENSION, KVM_CAP_PPC_PAPR) <= 0)
+		return -ENODEV;
+	if (kvm_ioctl_val(sys_fd, KVM_CHECK_EXTENSION, KVM_CAP_PPC_MMU_RADIX) > 0 ||
+	    kvm_ioctl_val(sys_fd, KVM_CHECK_EXTENSION, KVM_CAP_PPC_ALLOC_HTAB) > 0)
+		return 0;
+	log_error(
+		"%s: this KVM lacks its part for pseries guests: load the module kvm-hv (modprobe kvm-hv); on "
+		"a host that is a guest itself it loads where that one's VMM has nested KVM switched on "
+		"(cap-nested-hv=on of QEMU)",
+		cfg->dev);
+	return -ENOTSUP;
 }
 
 /* ---- the MMU ------------------------------------------------------------------------------------------ */
@@ -87,12 +94,7 @@ static int choose_mmu(struct kvm *kvm)
 	p->radix = strcmp(want, "hash") && radix;
 	if (p->radix || (strcmp(want, "radix") && hash))
 		return 0;
-	if (!radix && !hash)
-		log_error("%s: this KVM can run neither radix nor hash guests: load its module kvm-hv "
-			  "(in a guest, with nested KVM switched on)",
-			  kvm->cfg->dev);
-	else
-		log_error("--mmu %s: this host's KVM cannot run such guests; leave the option out", want);
+	log_error("--mmu %s: this host's KVM cannot run such guests; leave the option out", want);
 	return -ENOTSUP;
 }
 

@@ -32,7 +32,10 @@ struct virtio_mmio_window {
 struct machine_ops {
 	const char *name;		  /* "x86" */
 	const struct cli_option *options; /* its own, into struct vm_config; or NULL */
-	/* Whether this host's KVM can run it: 0 and *vm_type for KVM_CREATE_VM, or -errno. */
+	/*
+	 * Whether this host's KVM can run it: 0 and *vm_type for KVM_CREATE_VM; -ENODEV, silent: it is for
+	 * another machine; other -errno, after one logged line: this one it would be, but it lacks something.
+	 */
 	int (*probe)(const struct vm_config *cfg, int sys_fd, unsigned long *vm_type);
 	const struct irqchip_ops *const *irqchips;	 /* best first, NULL at the end */
 	const struct board_device *board;		 /* ops NULL at the end */

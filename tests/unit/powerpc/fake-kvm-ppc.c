@@ -133,12 +133,14 @@ int fake_arch_system_ioctl(unsigned long req, void *arg, bool *known)
 
 /* ---- VMs ------------------------------------------------------------------------------------------ */
 
-/* 0: as the host likes it. */
+/* 0: as the host likes it; of Book3S it needs kvm-hv, which these two capabilities tell of. */
 int fake_arch_vm_type(unsigned long type)
 {
-	unsigned long most = host_kind() == FAKE_BOOK3S ? KVM_VM_PPC_HV : 0;
-
-	return type > most ? -EINVAL : 0;
+	if (host_kind() == FAKE_E500)
+		return type ? -EINVAL : 0;
+	if (!fake_cap(KVM_CAP_PPC_MMU_RADIX) && !fake_cap(KVM_CAP_PPC_ALLOC_HTAB))
+		return -EINVAL;
+	return type > KVM_VM_PPC_HV ? -EINVAL : 0;
 }
 
 void fake_arch_vm_init(struct fake_vm *vm)

@@ -6,6 +6,7 @@
 #include "pseries-boot-vm.h"
 
 #include "dt-read.h"
+#include <lkvm/verb.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -209,7 +210,7 @@ static void test_mmu_refused(void **state)
 	} cases[] = {
 		{{KVM_CAP_PPC_MMU_RADIX}, "radix", "--mmu radix: this host's KVM cannot", -ENOTSUP},
 		{{KVM_CAP_PPC_MMU_HASH_V3}, "hash", "--mmu hash: this host's KVM cannot", -ENOTSUP},
-		{{KVM_CAP_PPC_MMU_RADIX, KVM_CAP_PPC_ALLOC_HTAB}, "auto", "load its module kvm-hv", -ENOTSUP},
+		{{KVM_CAP_PPC_MMU_RADIX, KVM_CAP_PPC_ALLOC_HTAB}, "auto", "(modprobe kvm-hv)", -ENOTSUP},
 		{{0}, "both", "--mmu both: auto, radix and hash are known", -EINVAL},
 	};
 
@@ -233,6 +234,21 @@ static void test_mmu_refused(void **state)
 	fake_kvm_set_cap(KVM_CAP_PPC_MMU_HASH_V3, 0);
 	tree(NULL);
 	assert_false(pseries_of(&vm.kvm)->radix);
+}
+
+/* kvm-hv is not loaded: `devices` says what `run` does. */
+static void test_devices_refused(void **state)
+{
+	char *argv[] = {(char *)(uintptr_t) "devices", NULL};
+	int status;
+
+	fake_kvm_set_cap(KVM_CAP_PPC_MMU_RADIX, 0);
+	fake_kvm_set_cap(KVM_CAP_PPC_ALLOC_HTAB, 0);
+	capture_begin(STDERR_FILENO);
+	status = verb_find("devices")->run(1, argv);
+	assert_one_line(capture_end(), "(modprobe kvm-hv); on a host that is a guest itself");
+	assert_int_equal(status, 1);
+	assert_int_equal(fake_kvm_count("KVM_CREATE_VM"), 0);
 }
 
 static void test_terminals(void **state)
@@ -339,9 +355,9 @@ int main(void)
 		PSERIES_TEST(test_initrd),	PSERIES_TEST(test_vector5),
 		PSERIES_TEST(test_cpus),	PSERIES_TEST(test_transactions),
 		PSERIES_TEST(test_hash),	PSERIES_TEST(test_hash_memory_short),
-		PSERIES_TEST(test_mmu_refused), PSERIES_TEST(test_terminals),
-		PSERIES_TEST(test_rtas),	PSERIES_TEST(test_calls_fail),
-		PSERIES_TEST(test_dump),
+		PSERIES_TEST(test_mmu_refused), PSERIES_TEST(test_devices_refused),
+		PSERIES_TEST(test_terminals),	PSERIES_TEST(test_rtas),
+		PSERIES_TEST(test_calls_fail),	PSERIES_TEST(test_dump),
 	};
 
 	return cmocka_run_group_tests(tests, make_bed, remove_bed);
