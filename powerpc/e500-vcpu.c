@@ -281,13 +281,16 @@ int e500_vcpu_state(struct vcpu *vcpu, struct state *s)
 		err = kvm_ioctl(vcpu->fd, KVM_GET_SREGS, &sregs);
 	if (err >= 0)
 		err = ppc_get_reg(vcpu->fd, KVM_REG_PPC_EPR, &epr);
-	if (err < 0)
+	if (err < 0) {
 		state_fail(s, err, "registers", "%s", strerror(-err));
+		return s->err;
+	}
 	state_begin(s, "registers", 1);
 	ppc_regs_state(s, &regs);
 	walk_sregs(s, &sregs);
 	/* The interrupt that an MPIC 4.2 has handed over, until the guest looks: then it is nowhere else. */
 	state_u32(s, "epr", &epr);
+	ppc_booke_state(vcpu, s);
 	state_end(s);
 	state_begin(s, "tlb", 1);
 	walk_tlb(s, e500_vcpu_of(vcpu));

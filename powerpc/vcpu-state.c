@@ -12,12 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* In the order in which they may be restored: a VPA before what hangs on it, the clock before its alarm. */
-static const struct {
+struct reg_name {
 	const char *name; /* with a number behind it where there are several */
 	u64 id;
 	u32 count;
-} table[] = {
+};
+
+/*
+ * Of Book3S processors. In the order in which they may be restored: a VPA before what hangs on it, the clock
+ * before its alarm.
+ */
+static const struct reg_name book3s[] = {
 	{"arch_compat", KVM_REG_PPC_ARCH_COMPAT, 1},
 	{"lpcr", KVM_REG_PPC_LPCR_64, 1},
 	{"tb_offset", KVM_REG_PPC_TB_OFFSET, 1},
@@ -92,19 +97,12 @@ static const struct {
 	{"tm_dscr", KVM_REG_PPC_TM_DSCR, 1},
 	{"tm_tar", KVM_REG_PPC_TM_TAR, 1},
 	{"tm_xer", KVM_REG_PPC_TM_XER, 1},
-	/* Of Book E processors. */
-	{"iac", KVM_REG_PPC_IAC1, 4},
-	{"dac", KVM_REG_PPC_DAC1, 2},
-	{"dbsr", KVM_REG_PPC_DBSR, 1},
-	{"sprg9", KVM_REG_PPC_SPRG9, 1},
-	{"mas0", KVM_REG_PPC_MAS0, 1},
-	{"mas1", KVM_REG_PPC_MAS1, 1},
-	{"mas2", KVM_REG_PPC_MAS2, 1},
-	{"mas7_3", KVM_REG_PPC_MAS7_3, 1},
-	{"mas4", KVM_REG_PPC_MAS4, 1},
-	{"mas6", KVM_REG_PPC_MAS6, 1},
-	{"tcr", KVM_REG_PPC_TCR, 1},
-	{"tsr", KVM_REG_PPC_TSR, 1},
+};
+
+/* Of Book E processors, beside what KVM_GET_SREGS has. */
+static const struct reg_name booke[] = {
+	{"iac", KVM_REG_PPC_IAC1, 4},	 {"dac", KVM_REG_PPC_DAC1, 2},	{"dbsr", KVM_REG_PPC_DBSR, 1},
+	{"sprg9", KVM_REG_PPC_SPRG9, 1}, {"epcr", KVM_REG_PPC_EPCR, 1},
 };
 
 /* Of 4, 8 or 16 bytes; the words of a long one are in the host's byte order, the first being the first. */
@@ -170,9 +168,9 @@ static void walk_in(struct vcpu *vcpu, struct state *s, const char *name, u64 id
 		state_fail(s, err, name, "this host's vCPU does not take it: %s", strerror(-err));
 }
 
-static void walk_table(struct vcpu *vcpu, struct state *s)
+static void walk_table(struct vcpu *vcpu, struct state *s, const struct reg_name *table, u32 n)
 {
-	for (u32 i = 0; i < ARRAY_SIZE(table); i++) {
+	for (u32 i = 0; i < n; i++) {
 		for (u32 j = 0; j < table[i].count && !s->err; j++) {
 			char name[20];
 
@@ -240,7 +238,12 @@ int ppc_vcpu_state(struct vcpu *vcpu, struct state *s)
 	state_begin(s, "registers", 1);
 	walk_regs(vcpu, s);
 	if (!s->err)
-		walk_table(vcpu, s);
+		walk_table(vcpu, s, book3s, ARRAY_SIZE(book3s));
 	state_end(s);
 	return s->err;
+}
+
+void ppc_booke_state(struct vcpu *vcpu, struct state *s)
+{
+	walk_table(vcpu, s, booke, ARRAY_SIZE(booke));
 }

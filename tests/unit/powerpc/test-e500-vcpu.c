@@ -398,6 +398,10 @@ static void test_pause(void **state)
 
 /* ---- state --------------------------------------------------------------------------------------------- */
 
+/* Those that KVM has by number alone. */
+static const u64 debug_regs[] = {KVM_REG_PPC_IAC1, KVM_REG_PPC_IAC4, KVM_REG_PPC_DAC1,
+				 KVM_REG_PPC_DAC2, KVM_REG_PPC_DBSR, KVM_REG_PPC_SPRG9};
+
 /* All registers that there are, each byte another, and a TLB with something in it everywhere. */
 static void scramble(u32 cpu)
 {
@@ -428,6 +432,9 @@ static void scramble(u32 cpu)
 	r->mas4 = 0x112;
 	r->mas6 = 0x113;
 	assert_int_equal(ppc_set_reg(vm.kvm.vcpu[cpu].fd, KVM_REG_PPC_EPR, &(u32){0x7fb}), 0);
+	for (u32 i = 0; i < ARRAY_SIZE(debug_regs); i++)
+		memset(fake_ppc_reg(fake_kvm_vcpu(fake_kvm_newest(), cpu), debug_regs[i]), (int)(0x41 + i),
+		       4);
 	for (u32 i = 0; i < 16; i++)
 		r->ivor_low[i] = 0x200 + i;
 	for (u32 i = 0; i < 4; i++)
@@ -465,6 +472,11 @@ static void test_round_trip(void **state)
 	/* An interrupt that KVM has taken for the guest (the external proxy) is not lost. */
 	assert_int_equal(ppc_get_reg(vm.kvm.vcpu[1].fd, KVM_REG_PPC_EPR, &epr), 0);
 	assert_int_equal(epr, 0x7fb);
+	for (u32 i = 0; i < ARRAY_SIZE(debug_regs); i++) {
+		const u8 *val = fake_ppc_reg(fake_kvm_vcpu(fake_kvm_newest(), 1), debug_regs[i]);
+
+		assert_true(val[0] == 0x41 + i && val[3] == 0x41 + i);
+	}
 	/* The kernel was told. */
 	assert_memory_equal(e500_fake_cpu(1)->tlb, tlb, sizeof(tlb));
 	buf_free(&again);
@@ -529,18 +541,28 @@ static void test_state_fails(void **state)
 		assert_one_line(capture_end(), "registers: this host's vCPU does not take them");
 		assert_int_equal(err, -EINVAL);
 	}
-	fake_kvm_fail(KVM_GET_SREGS, 1, EIO);
-	capture_begin(STDERR_FILENO);
-	none = vcpu_walk(0, STATE_SAVE, -EIO);
-	assert_one_line(capture_end(), "registers");
-	buf_free(&none);
+	/* What could not be read is not told of as if it had been. */
+	for (u32 i = 0; i < 3; i++) {
+		e500_again();
+		up("1");
+		if (i < 2)
+			fake_kvm_fail(i ? KVM_GET_SREGS : KVM_GET_REGS, 1, EIO);
+		else
+			fake_kvm_fail_arg(KVM_GET_ONE_REG, KVM_REG_PPC_EPR, EIO);
+		capture_begin(STDERR_FILENO);
+		none = vcpu_walk(0, STATE_TEXT, -EIO);
+		assert_one_line(capture_end(), "registers");
+		assert_int_equal(none.len, 0);
+		buf_free(&none);
+	}
 	buf_free(&s);
 }
 
 static void test_text(void **state)
 {
 	static const char *const words[] = {"\"pc\"",	  "\"msr\"",	"\"r31\"",    "\"mas7_3\"",
-					    "\"ivor15\"", "\"ivor35\"", "\"tlb1_0\"", "\"released\""};
+					    "\"ivor15\"", "\"ivor35\"", "\"tlb1_0\"", "\"released\"",
+					    "\"iac3\"",	  "\"dac1\"",	"\"dbsr\""};
 	struct buf out;
 
 	up("1");
