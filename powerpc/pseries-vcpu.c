@@ -311,8 +311,10 @@ static void walk_guest(struct kvm *kvm, struct state *s)
 	struct kvm_ppc_mmuv3_cfg cfg;
 	u64 lpcr = atomic_load(&p->lpcr), table = atomic_load(&p->process_table);
 	u64 flags = atomic_load(&p->process_table_flags), clock = (u64)atomic_load(&p->clock_offset);
+	bool radix;
 	int err = 0;
 
+	state_must_match(s, "radix", p->radix);
 	state_u64(s, "lpcr_guest", &lpcr);
 	state_u64(s, "process_table", &table);
 	state_u64(s, "process_table_flags", &flags);
@@ -321,6 +323,13 @@ static void walk_guest(struct kvm *kvm, struct state *s)
 		return;
 	if (lpcr & ~(LPCR_ILE | LPCR_AIL)) {
 		state_fail(s, -EBADMSG, "lpcr_guest", "0x%" PRIx64, lpcr);
+		return;
+	}
+	/* KVM takes either kind of a guest, and turns the one into the other. */
+	radix = flags & KVM_PPC_MMUV3_RADIX;
+	if ((table || flags) && radix != p->radix) {
+		state_fail(s, -EBADMSG, "process_table_flags", "0x%" PRIx64 " in a %s guest", flags,
+			   p->radix ? "radix" : "hash");
 		return;
 	}
 	atomic_store(&p->lpcr, lpcr);

@@ -293,6 +293,43 @@ static void test_bad_state(void **state)
 	buf_free(&s);
 }
 
+/* A guest's page tables are of one kind for life: neither the other's state nor a flag makes them of another.
+ */
+static void test_other_mmu(void **state)
+{
+	static const char *const mmu[] = {"radix", "hash"};
+
+	for (u32 i = 0; i < 2; i++) {
+		const char *const this[] = {"--mmu", mmu[i], NULL}, *const other[] = {"--mmu", mmu[!i], NULL};
+		size_t flags;
+		struct buf s;
+		int err;
+
+		assert_int_equal(pseries_booted(this), 0);
+		assert_int_equal(hcall(0x37c, i ? 0x19 : 0x1d, 0x1000000, 0, 4), H_SUCCESS);
+		s = save(0);
+		assert_int_equal(restore(0, s.data, s.len), 0);
+		/* Behind the section's head: power, start_pc, start_arg, radix, lpcr_guest, process_table. */
+		flags = 1 + s.data[0] + 8 + 4 + 5 * 8;
+		s.data[flags] ^= KVM_PPC_MMUV3_RADIX;
+		fake_kvm_forget_calls();
+		capture_begin(STDERR_FILENO);
+		err = restore(0, s.data, s.len);
+		assert_one_line(capture_end(), i ? "in a hash guest" : "in a radix guest");
+		assert_int_equal(err, -EBADMSG);
+		s.data[flags] ^= KVM_PPC_MMUV3_RADIX;
+		assert_int_equal(pseries_booted(other), 0);
+		fake_kvm_forget_calls();
+		capture_begin(STDERR_FILENO);
+		err = restore(0, s.data, s.len);
+		assert_one_line(capture_end(), i ? "radix: saved with 0x0, this VM has 0x1"
+						 : "radix: saved with 0x1, this VM has 0x0");
+		assert_int_equal(err, -EINVAL);
+		assert_int_equal(fake_kvm_count("KVM_PPC_CONFIGURE_V3_MMU"), 0);
+		buf_free(&s);
+	}
+}
+
 static void test_text(void **state)
 {
 	static const char *const words[] = {"\"pc\"",	"\"msr\"",   "\"r31\"",	  "\"lpcr\"",
@@ -311,7 +348,7 @@ int main(void)
 		PSERIES_TEST(test_all_stopped), PSERIES_TEST(test_pause),
 		PSERIES_TEST(test_nmi),		PSERIES_TEST(test_round_trip),
 		PSERIES_TEST(test_text),	PSERIES_TEST(test_missing_registers),
-		PSERIES_TEST(test_bad_state),
+		PSERIES_TEST(test_bad_state),	PSERIES_TEST(test_other_mmu),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
