@@ -22,6 +22,10 @@ for transport in $TRANSPORTS; do
 			says '^LAB-DISK vda size=196608 ro=0 serial=one queues=2 block=512 cache=writeback'
 		check "$vm: it takes discards and zeroes" \
 			says '^LAB-DISK vda .* discard=10[0-9]* zeroes=10[0-9]* segments=254'
+		unit=4096
+		[ $format = raw ] || unit=65536
+		check "$vm: and knows its blocks, and what is written and given back at once" \
+			says "^LAB-DISK vda .* physical=4096 optimal=$unit granularity=$unit"
 		sum=$(info vda-sum)
 		check "$vm: what was written is what is read" [ "$sum" = "$(info vda-again)" ]
 		full=$(blocks "$image")
