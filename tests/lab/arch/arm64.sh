@@ -14,7 +14,7 @@ HOST_LIST=lab-arm64
 LKVM_PATH=build/arm/lkvm-static
 # Where make puts payloads, from lkvm's folder on.
 PAYLOADS=tests/guest
-LKVM_MAKE='make ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- DEVROOT=<parts>/dev lkvm-static'
+LKVM_MAKE='make ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- DEVROOT=<parts>/dev all lkvm-static lab-programs'
 
 # TCG emulates EL2, so L1 has a real KVM (without VHE: the Cortex-A72 is an Armv8.0), and 32 bits at EL0 and
 # EL1, so that 32-bit guests run too.

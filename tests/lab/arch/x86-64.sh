@@ -13,7 +13,7 @@ HOST_LIST=lab-x86-64
 LKVM_PATH=lkvm-static
 # Where make puts payloads, from lkvm's folder on.
 PAYLOADS=build/x86/tests/guest
-LKVM_MAKE='make lkvm-static'
+LKVM_MAKE='make all lkvm-static lab-programs'
 
 # TCG emulates AMD SVM with nested paging, so L1 has a real kvm-amd. Guests of more memory than L1
 # work because no one touches it (L1 runs with vm.overcommit_memory=1). Without XSAVE: TCG lets a

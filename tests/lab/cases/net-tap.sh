@@ -23,9 +23,12 @@ for kind in pci-packed-off mmio-split-off pci-packed-auto mmio-split-on; do
 	*" $transport "*) ;;
 	*) continue ;;
 	esac
+	# Once, another length of frames, and none of them left to the other side to make.
+	mtu=1500 more=
+	[ $kind != mmio-split-off ] || mtu=1460 more=,mtu=1460,no-offload
 	rm -f got down ready
 	boot "$transport-$ring-$vhost" --virtio-transport=$transport --virtio-ring=$ring \
-		-n "mode=tap,ifname=lab0,vhost=$vhost,script=$PWD/up.sh,downscript=$PWD/down.sh" \
+		-n "mode=tap,ifname=lab0,vhost=$vhost,script=$PWD/up.sh,downscript=$PWD/down.sh$more" \
 		-p "quiet labmod=virtio_$transport,virtio_net" \
 		-p "lab=dhcp,nic,ping=$l1,get=$l1:5001,put=$l1:5002:3000,poweroff"
 	within 60 test -e ready
@@ -45,6 +48,7 @@ for kind in pci-packed-off mmio-split-off pci-packed-auto mmio-split-on; do
 	check "$vm: TCP into the guest" [ "$(info got)" = "$(sum_of data)" ]
 	check "$vm: TCP out of the guest" [ "$(info put)" = "$(sum_of got)" ]
 	check "$vm: a carrier" [ "$(info carrier)" = 1 ]
+	check "$vm: its MTU is $mtu" says "^LAB-INFO mac=.* mtu=$mtu"
 	check "$vm: the tap is gone, and its script ran" [ "$(cat down)" = lab0 ]
 	check "$vm: the guest's log is without a complaint about the machine" clean_log
 	check "$vm: lkvm complains of nothing" [ ! -s "$vm.err" ]

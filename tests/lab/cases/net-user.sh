@@ -30,6 +30,7 @@ cp "$payload" tool/datagram
 (cd tool && echo datagram | cpio -o -H newc 2>/dev/null) | cat "$initrd" - >with-tool
 initrd=$PWD/with-tool
 
+forwards=forward=tcp:127.0.0.1:2200:22,forward=tcp:2300:23,forward=udp:127.0.0.1:2400:24
 # Each on a transport of its own.
 for kind in passt-pci slirp-mmio; do
 	backend=${kind%-*} transport=${kind#*-}
@@ -44,9 +45,9 @@ for kind in passt-pci slirp-mmio; do
 	rm -f got back
 	lkvm_run=$lkvm boot $backend --virtio-transport=$transport \
 		-p "quiet labmod=virtio_$transport,virtio_net" \
-		-n "mode=user,backend=$backend,forward=tcp:127.0.0.1:2200:22,forward=tcp:2300:23,forward=udp:127.0.0.1:2400:24" \
-		-p "lab=dhcp,nic,ping=$target,dns=lab.test,dns=none.test,get=10.0.2.2:5001,put=10.0.2.2:5002:1000" \
-		-p "lab=serve=22:500,take=23,echo=24,poweroff"
+		-n "mode=user,backend=$backend,$forwards" \
+		-p "lab=dhcp,nic,ping=$target,dns=lab.test,dns=none.test,get=10.0.2.2:5001" \
+		-p "lab=put=10.0.2.2:5002:1000,serve=22:500,take=23,echo=24,poweroff"
 	in_ns nc -l -p 5001 <data >/dev/null &
 	in_ns nc -l -p 5002 <>silent >got &
 	up

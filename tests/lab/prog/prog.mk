@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The lab's programs: all of lkvm but main.c, with a main() of their own, static; L1 runs them. Included by
-# tests/tests.mk. From NAME.c comes NAME.prog, beside the payloads, which is where the lab looks (LAB_PAYLOADS).
+# tests/tests.mk. From NAME.c comes NAME.prog, beside the payloads, where the lab looks (LAB_PAYLOADS).
 # And its tools (tests/lab/tool), which know nothing of lkvm and are small enough for a guest: NAME.tool.
 
 # arm64's are here, with what all share; others' in a folder of theirs.

@@ -2,7 +2,7 @@
 /*
  * UDP for the lab's cases, whose busybox has none: in L1 and in guests.
  *
- *	datagram names ADDR NAME IP	a name server (RFC 1035): NAME has the address IP, others there are none
+ *	datagram names ADDR NAME IP	a name server (RFC 1035) that knows NAME, at IP, and no other
  *	datagram echo PORT		the next datagram to that port goes back, "heard " before it
  *	datagram ask HOST PORT TEXT	say TEXT until there is an answer, for 30 s; print it
  *
