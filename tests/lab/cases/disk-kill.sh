@@ -2,9 +2,9 @@
 # lkvm is killed 20 times while its guest writes, syncs and discards: no image is damaged, nothing synced lost
 # lab: arch=x86-64,arm64-gicv3 bound=1500
 
-# Two images take turns, one of them on a backing file; so do transports, and discards come in half of the rounds
-# of each. Both images are kept for the host's half, as they were left and once they were opened and closed,
-# with what the guest said was synced.
+# Two images take turns, one of them on a backing file; so do transports, and discards come in half of the
+# rounds of each. Both images are kept for the host's half, as they were left and once they were opened and
+# closed, with what the guest said was synced.
 cp /disk/fs.qcow2 /disk/kill-a.qcow2
 cp /disk/over.qcow2 /disk/kill-b.qcow2
 mended=0
