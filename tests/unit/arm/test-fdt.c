@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* WRAP: getrandom */
 /*
  * The arm64 machine's device tree: dtc must take it without a word of complaint, for each irqchip and with
  * everything that options add; and what it says must be what KVM and the board have.
@@ -9,6 +10,38 @@
 #include <lkvm/hw.h>
 #include <lkvm/pci.h>
 #include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+/* ---- entropy ----------------------------------------------------------------------------------------------
+ */
+
+static enum { REAL, COUNTED, SCARCE, NONE } entropy;
+
+ssize_t __real_getrandom(void *buf, size_t len, unsigned int flags);
+ssize_t __wrap_getrandom(void *buf, size_t len, unsigned int flags);
+ssize_t __wrap_getrandom(void *buf, size_t len, unsigned int flags)
+{
+	switch (entropy) {
+	case COUNTED:
+		for (size_t i = 0; i < len; i++)
+			((u8 *)buf)[i] = (u8)(i + 1);
+		return (ssize_t)len;
+	case SCARCE:
+		return (ssize_t)len - 1;
+	case NONE:
+		errno = ENOSYS;
+		return -1;
+	default:
+		return __real_getrandom(buf, len, flags);
+	}
+}
+
+static int setup(void **state)
+{
+	entropy = REAL;
+	return vm_setup(state);
+}
 
 /* A VM whose tree is in `fdt` and in the file `dump`. */
 static void tree(const char *const *more)
@@ -62,6 +95,42 @@ static void test_dtc(void **state)
 	tree(all);
 	assert_int_equal(cell64(compatible("cfi-flash"), "reg", 0), ARM_FLASH);
 	assert_int_equal(cell64(compatible("cfi-flash"), "reg", 1), MiB(1));
+	assert_dtc();
+	close(f.fd);
+}
+
+/* Two regions of redistributors beside an ITS, an initrd, virtio devices each with a node; firmware. */
+static void test_dtc_more(void **state)
+{
+	struct vm_file f = vm_file("initrd", 6);
+	const char *const more[] = {"-c",   "130",   "-i",     f.path, "--virtio-transport",
+				    "mmio", "--rng", "--disk", f.path, NULL};
+	const char *argv[] = {"run", "--name", "core", "--firmware", f.path, "--dump-dtb", dump};
+	u32 mmio = 0;
+	bool help;
+
+	if (!have_dtc())
+		skip();
+	assert_int_equal(ftruncate(f.fd, 1024), 0);
+	tree(more);
+	assert_dtc();
+	assert_int_equal(cell(compatible("arm,gic-v3"), "#redistributor-regions", 0), 2);
+	assert_true(compatible("arm,gic-v3-its") > 0);
+	assert_int_equal(cell64(node("/chosen"), "linux,initrd-end", 0) -
+				 cell64(node("/chosen"), "linux,initrd-start", 0),
+			 1024);
+	for (int at = -1; (at = fdt_node_offset_by_compatible(fdt, at, "virtio,mmio")) >= 0; mmio++)
+		assert_true(range_inside(cell64(at, "reg", 0), cell64(at, "reg", 1), ARM_VIRTIO_MMIO,
+					 ARM_VIRTIO_MMIO_MAX * 0x1000));
+	assert_int_equal(mmio, 2);
+
+	vm_down();
+	fake_kvm_reset();
+	assert_int_equal(config_parse(&vm.cfg, ARRAY_SIZE(argv), (char **)(uintptr_t)argv, &help), 0);
+	vm.cfg.mem_size = ARM_MEM;
+	vm.configured = vm.up = true;
+	assert_int_equal(kvm_up(&vm.kvm, &vm.cfg, "boot"), 0);
+	take_tree(&vm.kvm.mem, arm_of(&vm.kvm)->dtb, arm_of(&vm.kvm)->dtb_size);
 	assert_dtc();
 	close(f.fd);
 }
@@ -140,14 +209,46 @@ static void test_root(void **state)
 	assert_int_equal(fdt_node_check_compatible(fdt, at, "arm,psci-0.2"), 0);
 }
 
+/* Both are getrandom()'s bytes; kaslr-seed as a number of 64 bits. */
+static void test_seeds_known(void **state)
+{
+	u8 bytes[72];
+	u64 kaslr;
+
+	for (u32 i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (u8)(i + 1);
+	memcpy(&kaslr, bytes, sizeof(kaslr));
+	entropy = COUNTED;
+	tree(NULL);
+	assert_int_equal(cell64(node("/chosen"), "kaslr-seed", 0), kaslr);
+	assert_memory_equal(prop(node("/chosen"), "rng-seed", 64), bytes + 8, 64);
+}
+
+/* Where there is none, or too little, a guest is told of none: a seed that is known is worse. */
+static void test_no_entropy(void **state)
+{
+	for (entropy = SCARCE; entropy <= NONE; entropy++) {
+		vm_down();
+		tree(NULL);
+		assert_false(has(node("/chosen"), "kaslr-seed"));
+		assert_false(has(node("/chosen"), "rng-seed"));
+		if (have_dtc())
+			assert_dtc();
+	}
+}
+
 /* No two VMs begin with the same entropy. */
 static void test_seeds(void **state)
 {
 	u8 first[64];
+	u64 kaslr;
 
 	tree(NULL);
 	memcpy(first, prop(node("/chosen"), "rng-seed", 64), sizeof(first));
+	kaslr = cell64(node("/chosen"), "kaslr-seed", 0);
+	assert_true(kaslr != 0);
 	tree(NULL);
+	assert_true(kaslr != cell64(node("/chosen"), "kaslr-seed", 0));
 	assert_memory_not_equal(first, prop(node("/chosen"), "rng-seed", 64), sizeof(first));
 }
 
@@ -419,7 +520,63 @@ static void test_pci(void **state)
 	assert_int_equal(cells(compatible("pci-host-ecam-generic"), "ranges"), 14);
 }
 
-/* It grows beyond its first buffer, and ends at 2 MiB with one line. */
+static u32 extra; /* bytes of a device's property */
+
+static int describe_much(const struct device *dev, struct fdt *f)
+{
+	u8 *bytes = calloc(1, extra);
+
+	assert_non_null(bytes);
+	dt_begin(f, "much");
+	dt_bytes(f, "bytes", bytes, extra);
+	dt_end(f);
+	free(bytes);
+	return f->err;
+}
+
+/* A tree of the machine, with so much of a device's in it: written, or refused by one line. */
+static int write_much(u32 bytes)
+{
+	static const struct device_ops much = {.name = "much", .describe = describe_much};
+	struct device dev = {.ops = &much, .kvm = &vm.kvm};
+	int err;
+
+	extra = bytes;
+	list_add_tail(&vm.kvm.devices, &dev.link);
+	err = arm_fdt_write(&vm.kvm, ARM_RAM + MiB(16), ARM_RAM + ARM_MEM);
+	list_del(&dev.link);
+	return err;
+}
+
+/* What a kernel takes is 2 MiB. A tree beyond that is dumped nowhere. */
+static void test_limit(void **state)
+{
+	const char *all[20];
+	struct stat st;
+	u64 rest;
+	int err;
+
+	dump_options(all, NULL);
+	assert_int_equal(truncate(dump, 0), 0);
+	assert_int_equal(arm_up("devices", all), 0);
+	assert_int_equal(write_much(1000), 0);
+	rest = arm_of(&vm.kvm)->dtb_size - 1000;
+	assert_int_equal(write_much(MiB(2) - (u32)rest - 64), 0);
+	assert_int_equal(stat(dump, &st), 0);
+	assert_int_equal(st.st_size, arm_of(&vm.kvm)->dtb_size);
+	assert_true((u64)st.st_size > MiB(2) - 256 && (u64)st.st_size <= MiB(2));
+	assert_int_equal(unlink(dump), 0);
+	capture_begin(STDERR_FILENO);
+	err = write_much(MiB(2) - (u32)rest + 64);
+	assert_one_line(capture_end(),
+			"the device tree is larger than 2 MiB, the most that a kernel takes; give "
+			"the guest fewer vCPUs or devices\n");
+	assert_int_equal(err, -E2BIG);
+	assert_int_equal(stat(dump, &st), -1);
+	assert_int_equal(make_bed(state), 0);
+}
+
+/* It grows beyond its first buffer, up to the size that it was given. */
 static void test_too_large(void **state)
 {
 	u32 tiny = 6000;
@@ -447,14 +604,17 @@ static void test_too_large(void **state)
 	dt_free(&f);
 }
 
+#define FDT_TEST(name) cmocka_unit_test_setup_teardown(name, setup, vm_teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ARM_TEST(test_dtc),	   ARM_TEST(test_dtc_aarch32), ARM_TEST(test_dump),
-		ARM_TEST(test_dump_fails), ARM_TEST(test_root),	       ARM_TEST(test_seeds),
-		ARM_TEST(test_cpus),	   ARM_TEST(test_timer),       ARM_TEST(test_gicv2),
-		ARM_TEST(test_gicv3),	   ARM_TEST(test_devices),     ARM_TEST(test_pci),
-		ARM_TEST(test_too_large),
+		FDT_TEST(test_dtc),   FDT_TEST(test_dtc_more),	  FDT_TEST(test_dtc_aarch32),
+		FDT_TEST(test_dump),  FDT_TEST(test_dump_fails),  FDT_TEST(test_root),
+		FDT_TEST(test_seeds), FDT_TEST(test_seeds_known), FDT_TEST(test_no_entropy),
+		FDT_TEST(test_cpus),  FDT_TEST(test_timer),	  FDT_TEST(test_gicv2),
+		FDT_TEST(test_gicv3), FDT_TEST(test_devices),	  FDT_TEST(test_pci),
+		FDT_TEST(test_limit), FDT_TEST(test_too_large),
 	};
 
 	return cmocka_run_group_tests(tests, make_bed, remove_bed);
