@@ -2,12 +2,12 @@
 # Each interrupt controller that the host offers, by name, with one CPU and four, quiet and verbose; reset
 # lab: arch=arm64 bound=500
 
-# reset CHIP CPUS [quiet]
+# reset CHIP CPUS PARAMETER: which may be quiet
 reset() {
 	local chip=$1 cpus=$2
-	boot "$chip-$2$3" -c "$cpus" -m 256 --irqchip="$chip" -p "$3 lab=info,wait,reboot"
+	boot "$chip-$2" -c "$cpus" -m 256 --irqchip="$chip" -p "$3 lab=info,wait,reboot"
 	must "$chip: the guest reaches user space" hears LAB-USERSPACE "$BOOT"
-	if [ -n "$3" ]; then
+	if [ "$3" = quiet ]; then
 		figures "$QUIET_EXITS"
 	fi
 	must "$chip: its init has done its work" hears "LAB-ACTION wait" 60
@@ -30,6 +30,8 @@ for chip in $IRQCHIPS; do
 		continue
 	fi
 	reset "$chip" 1 quiet
-	reset "$chip" 4 ''
+	reset "$chip" 4 earlycon=uart,mmio,0x1000000
+	check "$chip: the early console is where it is looked for" says "earlycon: uart.* at MMIO 0x0*1000000"
+	check "$chip: and in use" says "bootconsole \[uart.*\] enabled"
 	check "$chip: with neither ITS nor GICv2m" fails says "ITS.*mem 0x|GICv2m: range"
 done

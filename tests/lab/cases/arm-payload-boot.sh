@@ -37,6 +37,13 @@ gzip -c "$payload" >boot.gz
 vm_start gz -k boot.gz --nodefaults -m 64 -p "flat zipped"
 exits gzip 0
 check "gzip: command line" [ "$(fact cmdline)" = "[flat zipped]" ]
+# Of 2 TiB, for which a guest has 42 bits of addresses; and of more than any host's.
+guest huge 0 boot.img -m 2T
+check "2 TiB: RAM is what was asked for" [ "$(bytes "$(fact ram)")" = $((2 << 40)) ]
+start_payload vast boot.img -m 300T
+exits "300 TiB" 1
+check "300 TiB: one line" [ "$(wc -l <"$vm.err")" = 1 ]
+check "300 TiB: how much it may be" grep -q -- "--mem: guests of this host address .* bits, which" "$vm.err"
 guest large 0 boot.img -m 40000 -i three
 check "40000 MiB: RAM is what was asked for" [ "$(bytes "$(fact ram)")" = $((40000 << 20)) ]
 guest eight 0 boot.img -m 64 -c 8

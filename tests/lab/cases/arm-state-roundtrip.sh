@@ -7,9 +7,11 @@ image=$payload
 payload state-roundtrip.prog
 for chip in $IRQCHIPS; do
 	others=
+	pmu=
+	[ "$chip" = "${IRQCHIPS%% *}" ] || pmu=--pmu
 	for other in $IRQCHIPS; do
 		[ "$other" = "$chip" ] || others="$others $other"
 	done
 	# shellcheck disable=SC2086	# a list of words
-	program "$chip" "$payload" "$chip" "$image" $others
+	program "$chip" "$payload" $pmu "$chip" "$image" $others
 done

@@ -251,7 +251,14 @@ static void its_tables(void)
 	entry = VALID | (0x30000000ull >> 8) << 5 | 31;
 	if (guest_write(&raw_vm_now()->mem, RAM + 0x200000, &entry, sizeof(entry)))
 		result(false, "guest memory");
-	result(command(its, CTRL, KVM_DEV_ARM_ITS_RESTORE_TABLES) < 0, "ITS: a device whose table is no RAM");
+	result_err(command(its, CTRL, KVM_DEV_ARM_ITS_RESTORE_TABLES), -EINVAL,
+		   "ITS: a device of more events than there may be");
+	entry = VALID | (0x30000000ull >> 8) << 5 | 4;
+	if (guest_write(&raw_vm_now()->mem, RAM + 0x200000, &entry, sizeof(entry)))
+		result(false, "guest memory");
+	result_err(command(its, CTRL, KVM_DEV_ARM_ITS_RESTORE_TABLES), -EFAULT,
+		   "ITS: a device whose table is no RAM");
+	/* EACCES is for LPIs that a GICv4 delivers by itself, which this host does not have. */
 }
 
 /* ---- vCPUs ---------------------------------------------------------------------------------- */

@@ -328,6 +328,34 @@ static u64 typer(int fd, u64 mpidr)
 	return (u64)high << 32 | low;
 }
 
+/* Which of three vCPUs has GICR_TYPER.Last, as bits, with a region of two and one of one at these places. */
+static u32 lasts(u64 two, u64 one)
+{
+	int fd = gic();
+	u32 last = 0;
+
+	for (u32 i = 0; i < 3; i++)
+		raw_vcpu(i, 0);
+	result_err(set(fd, ADDR, V3_DIST, DIST), 0, "a distributor");
+	result_err(set(fd, ADDR, V3_RGN, region(2, two, 0, 0)), 0, "a region at 0x%llx",
+		   (unsigned long long)two);
+	result_err(set(fd, ADDR, V3_RGN, region(1, one, 0, 1)), 0, "one at 0x%llx", (unsigned long long)one);
+	result_err(init(fd), 0, "INIT");
+	for (u32 i = 0; i < 3; i++) {
+		result((typer(fd, i) >> 8 & 0xffff) == i, "GICR_TYPER has vCPU %u's number", i);
+		last |= (u32)(typer(fd, i) >> 4 & 1) << i;
+	}
+	return last;
+}
+
+/* By the order of indices, not of addresses, vCPUs come into regions; Last is by addresses. */
+static void region_layouts(void)
+{
+	result(lasts(RDIST, RDIST + 0x40000) == 4, "adjacent regions: Last is the last vCPU's");
+	result(lasts(FAR, RDIST) == 6, "regions out of address order: each has its Last");
+	result(lasts(RDIST + 0x20000, RDIST) == 2, "adjacent and out of order: Last is vCPU 1's, at the top");
+}
+
 static void redist_regs(void)
 {
 	int fd = regions_vm(2, 1);
@@ -464,6 +492,7 @@ int main(void)
 		region_over_dist();
 		region_words();
 		region_runs();
+		region_layouts();
 		redist_regs();
 	} else {
 		v2_registers();

@@ -331,6 +331,8 @@ static int restore_device(struct scan *scan, u64 device, u64 dte)
 		return 1;
 	scan->device = (u32)device;
 	scan->bits = (u32)(dte & 31) + 1;
+	if (scan->bits > 16)
+		return -EINVAL;
 	scan->itt = (dte >> 5 & 0xfffffffffffull) << 8;
 	err = scan_table(scan, scan->itt, 1ull << scan->bits, restore_event);
 	return err ? err : (int)(dte >> 49 & 0x3fff);

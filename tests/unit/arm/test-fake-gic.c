@@ -190,6 +190,35 @@ static void test_typer(void **state)
 	assert_err(raw_run(4), 0);
 }
 
+/* A region of two and one of one: vCPUs come into them by their indices, "last" is by their addresses. */
+static void test_typer_layouts(void **state)
+{
+	static const struct {
+		u64 two, one;
+		u32 last;
+	} cases[] = {
+		{0x200000, 0x240000, 4}, /* adjacent */
+		{0x400000, 0x200000, 6}, /* out of order */
+		{0x220000, 0x200000, 2}, /* both */
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
+		u32 last = 0;
+
+		assert_int_equal(raw_teardown(state), 0);
+		assert_int_equal(raw_setup(state), 0);
+		assert_int_equal(raw_device(KVM_DEV_TYPE_ARM_VGIC_V3, &raw.gic), 0);
+		raw_cpus(3);
+		assert_int_equal(raw_set(raw.gic, ADDR, V3D, 0), 0);
+		assert_int_equal(raw_set(raw.gic, ADDR, REGION, region(2, cases[i].two, 0, 0)), 0);
+		assert_int_equal(raw_set(raw.gic, ADDR, REGION, region(1, cases[i].one, 0, 1)), 0);
+		assert_int_equal(raw_set(raw.gic, CTRL, INIT, 0), 0);
+		for (u32 k = 0; k < 3; k++)
+			last |= (u32)(raw_val(raw.gic, REDIST, on_cpu(k) | 8) >> 4 & 1) << k;
+		assert_int_equal(last, cases[i].last);
+	}
+}
+
 static void test_nr_irqs(void **state)
 {
 	static const u32 bad[] = {0, 32, 65, 1024, 2048};
@@ -582,11 +611,27 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, raw_setup, raw_teardown)
-		T(test_create),	   T(test_late),      T(test_too_many_for_v2), T(test_v2_room),
-		T(test_v2_places), T(test_v3_places), T(test_regions),	       T(test_too_few_regions),
-		T(test_outgrown),  T(test_typer),     T(test_nr_irqs),	       T(test_v3_registers),
-		T(test_levels),	   T(test_sysregs),   T(test_v2_registers),    T(test_lines),
-		T(test_routes),	   T(test_busy),      T(test_legacy),	       T(test_no_gicv2),
+		T(test_create),
+		T(test_late),
+		T(test_too_many_for_v2),
+		T(test_v2_room),
+		T(test_v2_places),
+		T(test_v3_places),
+		T(test_regions),
+		T(test_too_few_regions),
+		T(test_outgrown),
+		T(test_typer),
+		T(test_typer_layouts),
+		T(test_nr_irqs),
+		T(test_v3_registers),
+		T(test_levels),
+		T(test_sysregs),
+		T(test_v2_registers),
+		T(test_lines),
+		T(test_routes),
+		T(test_busy),
+		T(test_legacy),
+		T(test_no_gicv2),
 		T(test_its),
 #undef T
 	};

@@ -78,9 +78,10 @@ static void test_its_refused(void **state)
 		int err;
 	} cases[] = {
 		{DEVICES + 8 * 8, 1ull << 63 | (1ull << 44) >> 8 << 5 | 4, -EFAULT},
-		{ITT, 8191ull << 16, -EINVAL},			  /* no LPI */
-		{ITT, 8192ull << 16 | 9, -EINVAL},		  /* of no collection */
-		{COLLECTIONS, 1ull << 63 | 77ull << 16, -EINVAL}, /* of no vCPU */
+		{DEVICES + 8 * 8, 1ull << 63 | ITT >> 8 << 5 | 16, -EINVAL}, /* 2^17 events */
+		{ITT, 8191ull << 16, -EINVAL},				     /* no LPI */
+		{ITT, 8192ull << 16 | 9, -EINVAL},			     /* of no collection */
+		{COLLECTIONS, 1ull << 63 | 77ull << 16, -EINVAL},	     /* of no vCPU */
 	};
 	u8 *tables = malloc(TABLES_SIZE);
 	struct buf saved;
