@@ -172,7 +172,8 @@ static void test_round_trip_many(void **state)
 	static const char *const cpus[] = {"17", "130"};
 
 	for (u32 i = 0; i < ARRAY_SIZE(arm_chips); i++)
-		for (u32 k = 0; k < ARRAY_SIZE(cpus) && arm_chips[i].type == KVM_DEV_TYPE_ARM_VGIC_V3; k++) {
+		for (u32 k = 0; k < rounds(ARRAY_SIZE(cpus)) && arm_chips[i].type == KVM_DEV_TYPE_ARM_VGIC_V3;
+		     k++) {
 			vm_down();
 			fake_kvm_reset();
 			seed = 5;
