@@ -37,7 +37,7 @@ fi
 refused 2 'run: -c 0: too small: the least is 1' run -k x -c 0
 refused 2 'run: -c 4097: too large: the most is 4096' run -k x -c 4097
 refused 2 'run: --cpus two: not a number' run -k x --cpus two
-for list in x 1- 3-1 0,,1 0, 1024 -1; do
+for list in x 1- 3-1 '0,,1' '0,' 1024 -1; do
 	refused 2 "--vcpu-affinity $list: not a list of CPUs: give 0-3,6 or the like" \
 		run -k x "--vcpu-affinity=$list"
 done

@@ -59,7 +59,8 @@ for cache in cached direct; do
 	rm -f "$vm.in"
 	mkfifo "$vm.in"
 	chroot /disk/peer /usr/bin/qemu-system-x86_64 -M microvm,x-option-roms=off,rtc=on,pit=off,pic=off \
-		-bios qboot.rom -accel kvm -cpu host -m 256 -nodefaults -no-user-config -display none -no-reboot \
+		-bios qboot.rom -accel kvm -cpu host -m 256 \
+		-nodefaults -no-user-config -display none -no-reboot \
 		-serial stdio -kernel /vmlinuz -initrd /load.initrd \
 		-append "console=ttyS0 quiet reboot=t labmod=virtio_mmio,virtio_blk lab=load" \
 		-drive file=/load.img,if=none,id=d,format=raw,aio=io_uring,cache=$qcache \

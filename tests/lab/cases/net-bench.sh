@@ -52,7 +52,8 @@ for round in 1 2; do
 	rm -f "$vm.in"
 	mkfifo "$vm.in"
 	chroot /disk/peer /usr/bin/qemu-system-x86_64 -M microvm,x-option-roms=off,rtc=on,pit=off,pic=off \
-		-bios qboot.rom -accel kvm -cpu host -m 256 -nodefaults -no-user-config -display none -no-reboot \
+		-bios qboot.rom -accel kvm -cpu host -m 256 \
+		-nodefaults -no-user-config -display none -no-reboot \
 		-serial stdio -kernel /vmlinuz -initrd /netload.initrd \
 		-append "console=ttyS0 reboot=t $words" \
 		-netdev tap,id=n,ifname=lab0,script=no,downscript=no,vhost=off \
