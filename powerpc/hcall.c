@@ -29,8 +29,6 @@ enum {
 	H_RANDOM = 0x300,
 	H_SET_MODE = 0x31c,
 	H_REGISTER_PROC_TBL = 0x37c,
-	H_SIGNAL_SYS_RESET = 0x380,
-	H_RPT_INVALIDATE = 0x448,
 	/* What the instructions of RTAS in the guest's memory do; KVM looks at it first (rtas.c). */
 	H_RTAS = 0xf000,
 };

@@ -44,6 +44,7 @@ enum {
 	PA_LITTLE_ENDIAN = 0x28,
 	PA_TRANSACTIONS = 0xb0,
 	PA_RADIX = 0x140,
+	PA_DAWR1 = 0x200,
 };
 
 static const char *cpu_name(u32 pvr)
@@ -104,6 +105,8 @@ static void describe_features(const struct kvm *kvm, struct fdt *fdt)
 		pa_set(features, PA_TRANSACTIONS);
 	if (pseries_of(kvm)->radix)
 		pa_set(features, PA_RADIX);
+	if (pseries_of(kvm)->dawr1)
+		pa_set(features, PA_DAWR1);
 	dt_bytes(fdt, "ibm,pa-features", features, sizeof(features));
 }
 

@@ -47,6 +47,7 @@ static const struct kvm_cap pseries_used_caps[] = {
 	{KVM_CAP_PPC_ALLOC_HTAB, "KVM_CAP_PPC_ALLOC_HTAB"},
 	{KVM_CAP_PPC_SMT, "KVM_CAP_PPC_SMT"},
 	{KVM_CAP_PPC_HTM, "KVM_CAP_PPC_HTM"},
+	{KVM_CAP_PPC_DAWR1, "KVM_CAP_PPC_DAWR1"},
 	{KVM_CAP_PPC_GET_CPU_CHAR, "KVM_CAP_PPC_GET_CPU_CHAR"},
 	{KVM_CAP_IRQ_XICS, "KVM_CAP_IRQ_XICS"},
 	{KVM_CAP_PPC_IRQ_XIVE, "KVM_CAP_PPC_IRQ_XIVE"},
@@ -100,6 +101,18 @@ static int choose_mmu(struct kvm *kvm)
 
 /* ---- the VM as a whole -------------------------------------------------------------------------- */
 
+/* From POWER10 on. A guest knows of it by its device tree, and sets it by H_SET_MODE, which is KVM's. */
+static int enable_dawr1(struct kvm *kvm)
+{
+	int err = kvm_cap(kvm, KVM_CAP_PPC_DAWR1) ? kvm_enable_cap(kvm, KVM_CAP_PPC_DAWR1, 0, 0) : -ENODEV;
+
+	pseries_of(kvm)->dawr1 = !err;
+	if (!err || err == -ENODEV)
+		return 0;
+	log_error("KVM_CAP_PPC_DAWR1: %s", strerror(-err));
+	return err;
+}
+
 static int pseries_vm_init(struct kvm *kvm)
 {
 	struct pseries *p = calloc(1, sizeof(*p));
@@ -112,6 +125,8 @@ static int pseries_vm_init(struct kvm *kvm)
 	}
 	p->smt = (u32)max_u64((u64)kvm_cap(kvm, KVM_CAP_PPC_SMT), 1);
 	err = choose_mmu(kvm);
+	if (!err)
+		err = enable_dawr1(kvm);
 	return err ? err : pseries_hcalls_enable(kvm);
 }
 

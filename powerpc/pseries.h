@@ -14,7 +14,7 @@
 struct pseries {
 	struct ppc_machine m;
 	bool radix;    /* how the guest's MMU works; else by a hash table */
-	bool hpt_made; /* KVM_PPC_ALLOCATE_HTAB */
+	bool dawr1;    /* the guest has a second watchpoint: KVM_CAP_PPC_DAWR1 */
 	u32 hpt_order; /* log2 of the hash table's bytes */
 	u32 smt;       /* vCPU ids of one core: KVM_CAP_PPC_SMT */
 	u32 pvr;       /* of the processor, as the guest reads it */

@@ -187,6 +187,9 @@ int fake_arch_enable_cap(struct fake_vm *vm, const struct kvm_enable_cap *cap)
 	switch (cap->cap) {
 	case KVM_CAP_PPC_ENABLE_HCALL:
 		return enable_hcall(fake_ppc(vm), cap->args[0], cap->args[1]);
+	case KVM_CAP_PPC_DAWR1:
+		fake_ppc(vm)->dawr1 = fake_cap(cap->cap);
+		return fake_cap(cap->cap) ? 0 : -ENODEV;
 	case KVM_CAP_PPC_SMT:
 		return !fake_cap(cap->cap) || vm->nr_vcpus || !cap->args[0] ? -EINVAL : 0;
 	default:
@@ -265,8 +268,11 @@ static int pvinfo(u64 addr)
 
 int fake_arch_vm_ioctl(struct fake_vm *vm, unsigned long req, void *arg, bool *known)
 {
-	const struct kvm_ppc_cpu_char character = {.character = 0x3ull << 62,
-						   .character_mask = 0xffull << 56};
+	/* Bits beyond what the kernel knows of, too. */
+	const struct kvm_ppc_cpu_char character = {.character = 0xf3ull << 56 | 0xabc,
+						   .character_mask = 0xc7ull << 56,
+						   .behaviour = 0xa5ull << 56 | 0xdef,
+						   .behaviour_mask = 0xe4ull << 56};
 
 	if (fake_ppc(vm)->kind != FAKE_BOOK3S)
 		return req == KVM_PPC_GET_PVINFO ? pvinfo((uintptr_t)arg) : -ENOTTY;

@@ -90,6 +90,7 @@ struct fake_ppc_vm {
 	u32 nr_tokens;
 	struct kvm_ppc_mmuv3_cfg mmu;
 	bool mmu_set;
+	bool dawr1;
 };
 
 struct fake_ppc_reg {

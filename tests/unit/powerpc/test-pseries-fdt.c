@@ -200,6 +200,50 @@ static void test_hash_memory_short(void **state)
 	assert_int_equal(err, -ENOMEM);
 }
 
+/* What processor it is, the guest sees by PVR and, in the tree, by name. */
+static void test_cpu_names(void **state)
+{
+	static const struct {
+		u32 pvr;
+		const char *node;
+	} cases[] = {
+		{0x004b0201, "/cpus/PowerPC,POWER8@0"},	 {0x004c0100, "/cpus/PowerPC,POWER8@0"},
+		{0x004d0200, "/cpus/PowerPC,POWER8@0"},	 {0x004e1203, "/cpus/PowerPC,POWER9@0"},
+		{0x00800200, "/cpus/PowerPC,POWER10@0"}, {0x00820101, "/cpus/PowerPC,POWER11@0"},
+		{0x004f0000, "/cpus/PowerPC,Power@0"},	 {0, "/cpus/PowerPC,Power@0"},
+	};
+
+	tree(NULL);
+	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct ppc_machine *m = ppc_of(&vm.kvm);
+
+		pseries_of(&vm.kvm)->pvr = cases[i].pvr;
+		assert_int_equal(pseries_fdt_write(&vm.kvm, m->kernel_end + MiB(1), PSERIES_MEM), 0);
+		take_tree(&vm.kvm.mem, m->dtb, m->dtb_size);
+		assert_int_equal(cell(node(cases[i].node), "cpu-version", 0), cases[i].pvr);
+	}
+}
+
+/* The second watchpoint, where KVM has it: told of, and switched on. */
+static void test_dawr1(void **state)
+{
+	int err;
+
+	for (u32 i = 0; i < 2; i++) {
+		vm_down();
+		fake_kvm_reset();
+		fake_kvm_set_cap(KVM_CAP_PPC_DAWR1, (int)i);
+		tree(NULL);
+		assert_int_equal(pa_feature(fdt_first_subnode(fdt, node("/cpus")), 64 * 8), i);
+		assert_int_equal(fake_ppc(fake_kvm_newest())->dawr1, i);
+	}
+	fake_kvm_fail_arg(KVM_ENABLE_CAP, KVM_CAP_PPC_DAWR1, EIO);
+	capture_begin(STDERR_FILENO);
+	err = pseries_booted(NULL);
+	assert_one_line(capture_end(), "KVM_CAP_PPC_DAWR1: ");
+	assert_int_equal(err, -EIO);
+}
+
 /* What a host cannot, said by the option that asks for it. */
 static void test_mmu_refused(void **state)
 {
@@ -355,7 +399,8 @@ int main(void)
 		PSERIES_TEST(test_initrd),	PSERIES_TEST(test_vector5),
 		PSERIES_TEST(test_cpus),	PSERIES_TEST(test_transactions),
 		PSERIES_TEST(test_hash),	PSERIES_TEST(test_hash_memory_short),
-		PSERIES_TEST(test_mmu_refused), PSERIES_TEST(test_devices_refused),
+		PSERIES_TEST(test_mmu_refused), PSERIES_TEST(test_cpu_names),
+		PSERIES_TEST(test_dawr1),	PSERIES_TEST(test_devices_refused),
 		PSERIES_TEST(test_terminals),	PSERIES_TEST(test_rtas),
 		PSERIES_TEST(test_calls_fail),	PSERIES_TEST(test_dump),
 	};
