@@ -242,8 +242,9 @@ static u32 messages_of(const struct phb_caps *caps, u32 function, u32 nr)
 }
 
 /*
- * Function, how many, sequence number: how many there are now (fewer than asked for if there are no more),
- * the sequence number of the next call of this change, which there is none of, and of which kind they are.
+ * Function, how many, sequence number: how many there are now (fewer than asked for if there are no more:
+ * half as often as need be), the sequence number of the next call of this change, which there is none of, and
+ * of which kind they are.
  */
 static void change_msi(struct rtas_call *call)
 {
@@ -269,7 +270,9 @@ static void change_msi(struct rtas_call *call)
 	}
 	nr = nr ? messages_of(&caps, function, nr) : 0;
 	device_lock(&phb->dev);
-	err = change_lines(phb, devfn, nr, function == MSI_MSIX || !nr ? 1 : nr);
+	do {
+		err = change_lines(phb, devfn, nr, function == MSI_MSIX || !nr ? 1 : nr);
+	} while (err == -ENOSPC && (nr /= 2));
 	msi = phb->msi[devfn];
 	device_unlock(&phb->dev);
 	/* What it has of the other kind is forgotten. */

@@ -270,6 +270,49 @@ static void test_msi(void **state)
 }
 
 /* A source that KVM will not make: none is given, and the call fails. */
+static struct phb *phb(void)
+{
+	struct device *dev;
+
+	list_for_each (dev, &vm.kvm.devices, link)
+		if (dev->ops == &phb_ops)
+			return container_of(dev, struct phb, dev);
+	fail_msg("no PHB");
+	return NULL;
+}
+
+/* Lines run out: fewer, or none and a status that says so; a function's own are its to have again. */
+static void test_no_more_lines(void **state)
+{
+	static const struct {
+		u32 taken, function, nr, have;
+	} cases[] = {
+		{PHB_MSIS - 4, F_MSIX, 4, 4}, {PHB_MSIS - 3, F_MSIX, 4, 2}, {PHB_MSIS - 1, F_MSIX, 4, 1},
+		{PHB_MSIS - 1, F_MSIX, 3, 1}, {PHB_MSIS - 3, F_MSI, 4, 2},  {PHB_MSIS - 1, F_MSI, 4, 1},
+	};
+	struct phb_msi *other;
+
+	up();
+	other = &phb()->msi[31 << 3];
+	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
+		other->first = FIRST;
+		other->nr = (u16)cases[i].taken;
+		assert_int_equal(change(SLOT(TESTDEV), cases[i].function, cases[i].nr), 0);
+		assert_int_equal(rets[1], cases[i].have);
+		assert_true(source_of(SLOT(TESTDEV), 0) >= FIRST + cases[i].taken);
+		assert_int_equal(query(SLOT(TESTDEV), cases[i].have), -3);
+		/* The same once more. */
+		assert_int_equal(change(SLOT(TESTDEV), cases[i].function, cases[i].nr), 0);
+		assert_int_equal(rets[1], cases[i].have);
+	}
+	other->nr = PHB_MSIS;
+	assert_int_equal(change(SLOT(TESTDEV), F_MSIX, 4), -1);
+	assert_int_equal(query(SLOT(TESTDEV), 0), -3);
+	other->nr = 0;
+	assert_int_equal(change(SLOT(TESTDEV), F_MSIX, 4), 0);
+	assert_int_equal(rets[1], 4);
+}
+
 static void test_source_fails(void **state)
 {
 	static const char *const more[] = {"--testdev", "--rng", "--irqchip", "xics", NULL};
@@ -405,11 +448,11 @@ static void test_state(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PSERIES_TEST(test_config),  PSERIES_TEST(test_hostile_config),
-		PSERIES_TEST(test_windows), PSERIES_TEST(test_msix),
-		PSERIES_TEST(test_msi),	    PSERIES_TEST(test_source_fails),
-		PSERIES_TEST(test_tce),	    PSERIES_TEST(test_describe),
-		PSERIES_TEST(test_state),
+		PSERIES_TEST(test_config),	 PSERIES_TEST(test_hostile_config),
+		PSERIES_TEST(test_windows),	 PSERIES_TEST(test_msix),
+		PSERIES_TEST(test_msi),		 PSERIES_TEST(test_no_more_lines),
+		PSERIES_TEST(test_source_fails), PSERIES_TEST(test_tce),
+		PSERIES_TEST(test_describe),	 PSERIES_TEST(test_state),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
