@@ -62,15 +62,45 @@ static void xics_work(struct kvm *kvm)
 	chip_line(kvm, MSI + 2, true);
 }
 
+static void presents(struct kvm *kvm, u32 cpu, u32 source, u32 priority)
+{
+	u64 v = presenter(kvm, cpu);
+
+	result((v >> KVM_REG_PPC_ICP_XISR_SHIFT & KVM_REG_PPC_ICP_XISR_MASK) == source &&
+		       (v >> KVM_REG_PPC_ICP_PPRI_SHIFT & KVM_REG_PPC_ICP_PPRI_MASK) == priority,
+	       "CPU %u is presented source %u of priority %u: 0x%016" PRIx64, cpu, source, priority, v);
+}
+
+/* The presenter's CPPR and MFRR; the kernel looks for what waits when MFRR rises. */
+static void open_presenter(struct kvm *kvm, u32 cpu)
+{
+	const u64 shut = 0xffull << KVM_REG_PPC_ICP_PPRI_SHIFT,
+		  open = shut | 0xffull << KVM_REG_PPC_ICP_CPPR_SHIFT | 0xffull << KVM_REG_PPC_ICP_MFRR_SHIFT;
+
+	if (ppc_set_reg(kvm->vcpu[cpu].fd, KVM_REG_PPC_ICP_STATE, &shut) ||
+	    ppc_set_reg(kvm->vcpu[cpu].fd, KVM_REG_PPC_ICP_STATE, &open))
+		result(false, "the presenter can be opened");
+}
+
 static void xics_check(struct kvm *kvm)
 {
+	int fd = pseries_irq_of(&kvm->irqchip)->fd;
 	u64 v = presenter(kvm, 0);
 	u64 s = 0;
 
 	result(v >> KVM_REG_PPC_ICP_CPPR_SHIFT == 0xff, "CPU 0 lets interrupts through: 0x%016" PRIx64, v);
-	if (kvm_attr_get(pseries_irq_of(&kvm->irqchip)->fd, KVM_DEV_XICS_GRP_SOURCES, MSI, &s))
+	if (kvm_attr_get(fd, KVM_DEV_XICS_GRP_SOURCES, MSI, &s))
 		result(false, "a source can be read");
 	result(s & (KVM_XICS_PENDING | KVM_XICS_PRESENTED), "source %u waits: 0x%016" PRIx64, MSI, s);
+	/* On a XIVE the presenter is that one's, and tells of nothing until a guest asks. */
+	if (kvm_attr_has(fd, KVM_DEV_XICS_GRP_CTRL, KVM_DEV_XICS_NR_SERVERS))
+		return;
+	presents(kvm, 0, MSI, PRIORITY);
+	/* It has let nothing through so far; of those that wait, of one priority, the level-triggered one is
+	 * first. */
+	presents(kvm, 1, 0, 0xff);
+	open_presenter(kvm, 1);
+	presents(kvm, 1, LEVEL, PRIORITY);
 }
 
 /* ---- XIVE ---------------------------------------------------------------------------------------------- */
