@@ -3,6 +3,7 @@
  * The driver from hell: everything that a virtio driver can get wrong about registers, negotiation and rings.
  * Each time the device must ask for a reset, and work again after it; the VM must not mind.
  */
+#include "smp.h"
 #include "virtio.h"
 
 #define RING_SIZE 16
@@ -279,6 +280,62 @@ static void torment_requests(struct vio *v, const struct vio_subject *s, bool pa
 	}
 }
 
+/* ---- memory that changes while the device reads it: the second vCPU's doing ----------------------- */
+
+static struct vio_ring *volatile flip_ring, *volatile flip_seen;
+
+static void flipper(u32 index)
+{
+	for (u32 n = 0;; n++) {
+		struct vio_ring *r = flip_ring;
+		volatile struct vio_desc *d;
+		u16 flags;
+
+		flip_seen = r;
+		if (!r) {
+			cpu_relax();
+			continue;
+		}
+		d = r->desc;
+		flags = (u16)(VIO_WRITE | (n & 4 ? VIO_NEXT : 0) | (n & 8 ? VIO_INDIRECT : 0));
+		d->addr = n & 1 ? NOWHERE : (ulong)data;
+		d->len = n & 2 ? 0xffffffff : 16;
+		if (r->packed) {
+			d->b = flags | VIO_AVAIL;
+		} else {
+			d->a = flags;
+			d->b = n & 16 ? 0xffff : 0;
+		}
+	}
+}
+
+static void set_flipper(struct vio_ring *r)
+{
+	flip_ring = r;
+	while (flip_seen != r)
+		cpu_relax();
+}
+
+/* Whatever the device saw, it did nothing but answer or ask for a reset; and it works after that. */
+static void torment_memory(struct vio *v, const struct vio_subject *s, bool packed)
+{
+	struct vio_ring r;
+
+	for (u32 i = 0; i < 32; i++) {
+		begin(v, &r, s, packed);
+		put(&r, 0, (ulong)data, 16, VIO_WRITE, 0);
+		set_flipper(&r);
+		vio_expose(&r, 0, 1);
+		for (u32 k = 0; k < 8; k++) {
+			vio_kick(v, &r);
+			(void)vio_status(v);
+		}
+		set_flipper(NULL);
+	}
+	begin(v, &r, s, packed);
+	check(s->request(v, &r), "it works after descriptors that changed under its eyes");
+}
+
 void vio_torment(struct vio *v, const struct vio_subject *s)
 {
 	printf("# queue %u\n", s->index);
@@ -298,11 +355,19 @@ void vio_main(ulong ecam)
 {
 	u32 base = option("mmio", 0), slot = option("slot", 0), type = option("type", 0);
 	const struct vio_subject *subject;
+	bool flip;
 	struct vio v;
 
 	check(base ? vio_mmio(&v, base) : vio_pci(&v, ecam, slot), "a virtio device is there");
 	check_eq(v.type, type, "of that type");
+	flip = v.type == type && option("flip", 0);
 	for (u32 i = 0; v.type == type && (subject = vio_subject(type, i)); i++)
 		vio_torment(&v, subject);
+	/* Last, for the second vCPU turns for ever. */
+	if (flip)
+		smp_start(1, flipper);
+	for (u32 i = 0; flip && (subject = vio_subject(type, i)); i++)
+		for (u32 packed = 0; packed <= (vio_offered(&v) >> VIO_F_PACKED & 1); packed++)
+			torment_memory(&v, subject, packed);
 	finish();
 }

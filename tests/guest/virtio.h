@@ -110,7 +110,7 @@ void vio_torment(struct vio *v, const struct vio_subject *subject);
 
 /*
  * A payload's main(): the device that its words mmio=ADDRESS, or slot=N on a PCI bus with that ECAM, say,
- * which must be of type=N.
+ * which must be of type=N. With flip=1 a second vCPU changes descriptors while the device reads them.
  */
 void vio_main(ulong ecam) __attribute__((noreturn));
 

@@ -9,10 +9,11 @@ truncate -s 1M disk
 printf '#!/bin/sh\nip addr add 10.0.2.2/24 dev $1\nip link set $1 up\n' >up.sh
 chmod 755 up.sh
 card=mode=tap,ifname=lab0,vhost=off,script=$PWD/up.sh
-mmio=0x41800000
-guest rng-mmio 0 virtio.img -m 64 --rng --virtio-transport=mmio -p "mmio=$mmio type=4"
-guest disk-mmio 0 virtio.img -m 64 -d disk,format=raw --virtio-transport=mmio -p "mmio=$mmio type=2"
-guest net-mmio 0 virtio.img -m 64 -n "$card" --virtio-transport=mmio -p "mmio=$mmio type=1"
-guest rng-pci 0 virtio.img -m 64 --rng --virtio-transport=pci -p "slot=1 type=4"
-guest disk-pci 0 virtio.img -m 64 -d disk,format=raw --virtio-transport=pci -p "slot=1 type=2"
-guest net-pci 0 virtio.img -m 64 -n "$card" --virtio-transport=pci -p "slot=1 type=1"
+# A second vCPU changes descriptors under the device's eyes.
+for bus in mmio pci; do
+	words="flip=1 slot=1"
+	[ $bus = pci ] || words="flip=1 mmio=0x41800000"
+	guest rng-$bus 0 virtio.img -m 64 -c 2 --rng --virtio-transport=$bus -p "$words type=4"
+	guest disk-$bus 0 virtio.img -m 64 -c 2 -d disk,format=raw --virtio-transport=$bus -p "$words type=2"
+	guest net-$bus 0 virtio.img -m 64 -c 2 -n "$card" --virtio-transport=$bus -p "$words type=1"
+done
