@@ -409,7 +409,8 @@ int vcpus_create(struct kvm *kvm)
 	if (max <= 0)
 		max = 4; /* what api.rst says to assume */
 	if (want > (u64)max) {
-		log_error("--cpus %llu: this host's KVM takes at most %d", (unsigned long long)want, max);
+		log_error("--cpus %llu: this host's KVM takes at most %d; give --cpus %d or less",
+			  (unsigned long long)want, max, max);
 		return -EINVAL;
 	}
 	kvm->vcpu = calloc(want, sizeof(*kvm->vcpu));

@@ -133,7 +133,7 @@ static void e500_destroy(struct kvm *kvm)
 static int e500_mem_layout(struct kvm *kvm)
 {
 	if (kvm->cfg->mem_size > E500_PCI_MEM) {
-		log_error("--mem: the e500 machine has room for %llu GiB of memory", E500_PCI_MEM >> 30);
+		log_error("--mem: the e500 machine has room for %llu GiB; give less", E500_PCI_MEM >> 30);
 		return -E2BIG;
 	}
 	return mem_add_ram(kvm, E500_RAM, kvm->cfg->mem_size);

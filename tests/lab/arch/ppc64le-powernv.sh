@@ -17,6 +17,6 @@ vmlinux.gz	kernel/vmlinuz	gzip
 zImage		kernel/vmlinuz	zimage
 "
 # What lkvm can give a guest here, the best first, and what it cannot.
-IRQCHIPS='xive xics' NO_IRQCHIPS=''
+IRQCHIPS='xive xics' NO_IRQCHIPS='mpic-4.2'
 # QEMU's POWER9 has the fault of the first ones: KVM lets no radix guest take interrupts with translation on.
 CPU_SAYS='Unable to enable relocation on exceptions'

@@ -42,7 +42,7 @@ PC_REGISTER=pc
 HYPERVISOR_SAYS='linux,kvm'
 CLOCKS=timebase
 # What lkvm can give a guest here, the best first, and what it cannot.
-IRQCHIPS='xics' NO_IRQCHIPS='xive'
+IRQCHIPS='xics' NO_IRQCHIPS='xive mpic-4.2'
 QUIET_EXITS=400
 VERBOSE_EXITS=15000
 COMPLAINTS='(XICS|xive|RTAS|rtas|OF|PCI|hvc|vio|radix|pseries).*(rror|[Ff]ail|nvalid)'

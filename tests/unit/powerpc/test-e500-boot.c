@@ -199,7 +199,8 @@ static void test_memory(void **state)
 	assert_refused(&b, MiB(2), NULL, -ENOEXEC,
 		       "does not fit into guest memory; give the guest more (-m)");
 	assert_refused(&b, KERNEL_SIZE, NULL, -ENOSPC, "a device tree of");
-	assert_refused(&b, GiB(48) + MiB(1), NULL, -E2BIG, "--mem: the e500 machine has room for 48 GiB");
+	assert_refused(&b, GiB(48) + MiB(1), NULL, -E2BIG,
+		       "--mem: the e500 machine has room for 48 GiB; give less");
 	/* Where nothing is mapped at the start. */
 	b.ph[0].paddr = MiB(70);
 	assert_refused(&b, E500_MEM, NULL, -ENOEXEC, "64 MiB");
