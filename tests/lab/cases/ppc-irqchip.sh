@@ -9,7 +9,7 @@ for chip in $IRQCHIPS; do
 	sed -n 's/\r$//; /^LAB-VULN/p' "$vm.out" >vuln.l2
 	check "$chip: the guest has two CPUs" [ "$(info nproc)" = 2 ]
 	check "$chip: the guest's log is without a complaint about the machine" clean_log
-	# Of a host that is a guest itself: what it was told, it tells. One on bare metal finds out for itself.
+	# A host that is a guest itself tells what it was told; one on bare metal finds out for itself.
 	[ "$row" != ppc64le ] ||
 		check "$chip: its CPU's weaknesses are L1's, and what helps" cmp vuln.l1 vuln.l2
 	diag "$(cat vuln.l2)"
