@@ -293,7 +293,7 @@ void vio_kick(struct vio *v, struct vio_ring *r)
 }
 
 /* Waits end what is stuck; an emulated CPU is slow, and the device's thread may wait for its turn. */
-#define WAITS 3000000
+#define WAITS 30000000
 
 static bool used_one(struct vio_ring *r, int64_t *written)
 {
