@@ -3,6 +3,11 @@
 # lab: arch=ppc64le bound=400
 . /lab/cases/input.inc
 grep . /sys/devices/system/cpu/vulnerabilities/* | sed "s,^/sys/[^:]*/,LAB-VULN ," >vuln.l1
+# CPU 1's interrupt controller lets all through, which it does not while the guest sees to one.
+open_at_last() {
+	ctl debug -n "$vm" --irqchip && grep -Eq 'server1: .*CPPR 0xff' ctl.out
+}
+
 for chip in $IRQCHIPS; do
 	boot "$chip" -c 2 -m 256 --irqchip="$chip" -p "lab=info,vuln,tick"
 	must "$chip: the guest is in user space" hears "LAB-TICK 3" "$BOOT"
@@ -25,7 +30,7 @@ for chip in $IRQCHIPS; do
 		check "$chip: the guest has no XIVE" fails says "xive: .*spapr"
 		check "$chip: its CPUs interrupt each other" irq "XICS *2 .*IPI" 1
 		check "$chip: its console is a source" grep -Eq 'source24: .*level' ctl.out
-		check "$chip: CPU 1 lets interrupts through" grep -Eq 'server1: .*CPPR 0xff' ctl.out
+		check "$chip: CPU 1 lets interrupts through" within 30 open_at_last
 		;;
 	esac
 	diag "$(cat ctl.out)"

@@ -16,6 +16,7 @@ END
 chmod +x login
 telnetd -F -b 127.0.0.1:$port -l "$PWD/login" &
 server=$!
+must "telnetd listens" within 30 grep -qi "$(printf ':%04X .* 0A ' $port)" /proc/net/tcp
 mkfifo terminal.in
 vm=terminal
 touch terminal.out terminal.err
