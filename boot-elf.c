@@ -39,12 +39,6 @@ bool elf_is(const struct boot_image *img)
 	return img->size > EI_NIDENT && !memcmp(img->data, ELFMAG, SELFMAG);
 }
 
-static int bad(const struct boot_image *img, const char *what)
-{
-	log_error("%s: %s", img->path, what);
-	return -ENOEXEC;
-}
-
 static u32 nr_segments(const struct boot_image *img, const struct elf_info *info)
 {
 	return (u32)EITHER(img->data, Ehdr, e_phnum, info);
@@ -129,7 +123,7 @@ int elf_parse(const struct boot_image *img, struct elf_info *info)
 {
 	const char *wrong = elf_check(img, info);
 
-	return wrong ? bad(img, wrong) : 0;
+	return wrong ? boot_image_bad(img, wrong) : 0;
 }
 
 static int clear(struct kvm *kvm, gpa_t gpa, u64 len)
@@ -157,7 +151,7 @@ int elf_load(struct kvm *kvm, const struct boot_image *img, const struct elf_inf
 			if (!pass) {
 				/* First all of it is checked, then any of it is written. */
 				if (guest_iov(&kvm->mem, at, s.memsz, iov, MEM_MAX_BANKS) < 0)
-					return bad(
+					return boot_image_bad(
 						img,
 						"does not fit into guest memory; give the guest more (-m)");
 				continue;
@@ -166,7 +160,8 @@ int elf_load(struct kvm *kvm, const struct boot_image *img, const struct elf_inf
 			if (err && err != -EFAULT)
 				return err;
 			if (err || clear(kvm, at + s.filesz, s.memsz - s.filesz))
-				return bad(img, "does not fit into guest memory; give the guest more (-m)");
+				return boot_image_bad(
+					img, "does not fit into guest memory; give the guest more (-m)");
 		}
 	}
 	return 0;

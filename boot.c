@@ -271,6 +271,12 @@ int boot_image_gunzip(struct boot_image *img, size_t offset, size_t len)
 	return 0;
 }
 
+int boot_image_bad(const struct boot_image *img, const char *what)
+{
+	log_error("%s: %s", img->path, what);
+	return -ENOEXEC;
+}
+
 int boot_image_part(const struct boot_image *img, size_t offset, size_t len, struct boot_image *part)
 {
 	int err = boot_image_need(img, offset, len);
@@ -349,8 +355,6 @@ static int copy_initrds(struct kvm *kvm, const struct boot_image *img, size_t co
 int boot_place_initrds(struct kvm *kvm, const struct boot_image *img, size_t count, gpa_t low, gpa_t high,
 		       gpa_t *gpa, u64 *size)
 {
-	int err = 0;
-
 	*gpa = *size = 0;
 	for (size_t i = 0; i < count; i++)
 		if (add_overflow(*size, align_up(img[i].size, 4), size))
@@ -360,9 +364,9 @@ int boot_place_initrds(struct kvm *kvm, const struct boot_image *img, size_t cou
 		log_error(
 			"%s: an initrd of %llu KiB does not fit beside the kernel; give the guest more memory (-m)",
 			img->path, (unsigned long long)(align_up(*size, 1024) >> 10));
-		err = -ENOSPC;
+		return -ENOSPC;
 	}
-	return err ? err : copy_initrds(kvm, img, count, *gpa);
+	return copy_initrds(kvm, img, count, *gpa);
 }
 
 int boot_load_initrd(struct kvm *kvm, gpa_t low, gpa_t high, gpa_t *gpa, u64 *size)

@@ -38,29 +38,23 @@ struct uimage_header {
 /* A flat kernel does not say how much it clears behind itself. */
 #define FLAT_BSS MiB(8)
 
-static int refuse(const struct boot_image *img, const char *what)
-{
-	log_error("%s: %s", img->path, what);
-	return -ENOEXEC;
-}
-
 static int check_elf(const struct boot_image *img, const struct elf_info *info)
 {
 	if (info->machine == EM_PPC && info->big_endian && !info->is64)
 		return 0;
 	if (info->machine == EM_PPC64)
-		return refuse(img,
-			      info->big_endian
-				      ? "a 64-bit kernel: the e500 machine runs 32-bit ones (ARCH=powerpc, "
-					"CONFIG_PPC_85xx)"
-				      : "a 64-bit little-endian kernel: it is for a pseries host; the e500 "
-					"machine runs 32-bit big-endian ones (CONFIG_PPC_85xx)");
+		return boot_image_bad(
+			img, info->big_endian
+				     ? "a 64-bit kernel: the e500 machine runs 32-bit ones (ARCH=powerpc, "
+				       "CONFIG_PPC_85xx)"
+				     : "a 64-bit little-endian kernel: it is for a pseries host; the e500 "
+				       "machine runs 32-bit big-endian ones (CONFIG_PPC_85xx)");
 	if (info->machine == EM_PPC)
-		return refuse(img, "a little-endian kernel: the e500 machine runs big-endian ones "
-				   "(CONFIG_PPC_85xx)");
-	return refuse(img,
-		      "a kernel of another architecture: the e500 machine runs 32-bit big-endian PowerPC "
-		      "ones (CONFIG_PPC_85xx)");
+		return boot_image_bad(img, "a little-endian kernel: the e500 machine runs big-endian ones "
+					   "(CONFIG_PPC_85xx)");
+	return boot_image_bad(
+		img, "a kernel of another architecture: the e500 machine runs 32-bit big-endian PowerPC "
+		     "ones (CONFIG_PPC_85xx)");
 }
 
 static int load_elf(struct kvm *kvm, const struct boot_image *img)
@@ -126,13 +120,14 @@ static int load_uimage(struct kvm *kvm, struct boot_image *img)
 
 	memcpy(&h, img->data, sizeof(h));
 	if (!uimage_header_is_whole(h))
-		return refuse(img, "a U-Boot image with a damaged header (its CRC says so); make it again");
+		return boot_image_bad(
+			img, "a U-Boot image with a damaged header (its CRC says so); make it again");
 	load = be32toh(h.load);
 	size = be32toh(h.size);
 	if (h.os != UIMAGE_OS_LINUX || h.arch != UIMAGE_ARCH_PPC || h.type != UIMAGE_TYPE_KERNEL)
-		return refuse(img, "a U-Boot image, but not of a Linux kernel for 32-bit PowerPC");
+		return boot_image_bad(img, "a U-Boot image, but not of a Linux kernel for 32-bit PowerPC");
 	if (!range_inside(offset, size, 0, img->size) || !size)
-		return refuse(img, "a truncated U-Boot image");
+		return boot_image_bad(img, "a truncated U-Boot image");
 	if (h.comp == UIMAGE_COMP_GZIP) {
 		err = boot_image_gunzip(img, offset, size);
 		if (err)
@@ -140,16 +135,16 @@ static int load_uimage(struct kvm *kvm, struct boot_image *img)
 		offset = 0;
 		size = img->size;
 		if (is_cuimage(img, offset, size, load))
-			return refuse(img,
-				      "a cuImage, whose wrapper works under U-Boot alone; give the vmlinux "
-				      "that it was made of, or a uImage");
+			return boot_image_bad(
+				img, "a cuImage, whose wrapper works under U-Boot alone; give the vmlinux "
+				     "that it was made of, or a uImage");
 	} else if (h.comp != UIMAGE_COMP_NONE) {
-		return refuse(img,
-			      "a U-Boot image compressed in a way that lkvm does not know (it takes gzip); "
-			      "give vmlinux");
+		return boot_image_bad(
+			img, "a U-Boot image compressed in a way that lkvm does not know (it takes gzip); "
+			     "give vmlinux");
 	}
 	if (be32toh(h.entry) < load || be32toh(h.entry) - load >= size)
-		return refuse(img, "a U-Boot image whose entry lies outside it");
+		return boot_image_bad(img, "a U-Boot image whose entry lies outside it");
 	if (!range_inside(load, size + FLAT_BSS, 0, guest_ram_size(&kvm->mem))) {
 		log_error("%s: does not fit into guest memory at 0x%" PRIx64 "; give the guest more (-m)",
 			  img->path, load);
@@ -161,7 +156,8 @@ static int load_uimage(struct kvm *kvm, struct boot_image *img)
 	/* What was gzip has been judged by its own CRC. */
 	if (!err && h.comp == UIMAGE_COMP_NONE &&
 	    crc32(0, guest_ptr(&kvm->mem, load, size), (uInt)size) != be32toh(h.dcrc))
-		return refuse(img, "a U-Boot image with damaged data (its CRC says so); make it again");
+		return boot_image_bad(img,
+				      "a U-Boot image with damaged data (its CRC says so); make it again");
 	return err;
 }
 
@@ -171,9 +167,9 @@ static int load_kernel(struct kvm *kvm, struct boot_image *img)
 		return load_uimage(kvm, img);
 	if (elf_is(img))
 		return load_elf(kvm, img);
-	return refuse(img,
-		      "neither an ELF file nor a U-Boot image; the e500 machine starts vmlinux, zImage or "
-		      "uImage");
+	return boot_image_bad(
+		img, "neither an ELF file nor a U-Boot image; the e500 machine starts vmlinux, zImage or "
+		     "uImage");
 }
 
 /* One that begins elsewhere would meet a TLB miss at its first instruction, and nobody to see to it. */
@@ -190,7 +186,7 @@ static int check_entry(const struct kvm *kvm, const struct boot_image *img)
 	return -ENOEXEC;
 }
 
-static int load(struct kvm *kvm, struct boot_image *img, const struct boot_image *initrd)
+static int load(struct kvm *kvm, struct boot_image *img, const struct boot_image *attached)
 {
 	struct ppc_machine *m = ppc_of(kvm);
 	u64 ram = guest_ram_size(&kvm->mem);
@@ -200,24 +196,12 @@ static int load(struct kvm *kvm, struct boot_image *img, const struct boot_image
 		err = check_entry(kvm, img);
 	if (err)
 		return err;
-	err = ppc_load_initrd(kvm, initrd, m->kernel_end + PPC_FDT_MAX, min_u64(ram, LOW_MEMORY));
+	err = ppc_load_initrd(kvm, attached, m->kernel_end + PPC_FDT_MAX, min_u64(ram, LOW_MEMORY));
 	return err ? err
 		   : e500_fdt_write(kvm, m->kernel_end, min_u64(m->initrd ? m->initrd : ram, FIRST_MAPPED));
 }
 
 int e500_boot(struct kvm *kvm, struct boot_image *img)
 {
-	struct boot_image initrd;
-	int err;
-
-	if (kvm->cfg->boot != BOOT_AUTO) {
-		log_error("--boot: the e500 machine takes auto alone");
-		return -EINVAL;
-	}
-	err = ppc_unwrap(kvm, img, &initrd);
-	if (err)
-		return err;
-	err = load(kvm, img, &initrd);
-	boot_image_close(&initrd);
-	return err;
+	return ppc_boot(kvm, img, load);
 }

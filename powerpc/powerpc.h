@@ -46,11 +46,13 @@ int ppc_vcpu_state(struct vcpu *vcpu, struct state *s);
 void ppc_booke_state(struct vcpu *vcpu, struct state *s);
 
 /* zimage.c: the wrapper that arch/powerpc/boot puts around a kernel. */
+/* Puts a machine's kernel, and what goes with it, into memory; attached: see ppc_load_initrd(). */
+typedef int (*ppc_load_fn)(struct kvm *kvm, struct boot_image *img, const struct boot_image *attached);
 /*
- * Replaces the image by the kernel in it when it is such a wrapper; an ELF file. *initrd is the one that is
- * attached, or has no data; to be closed. -errno after one logged line.
+ * A machine's boot(): takes the kernel out of its wrapper where it has one, and has it loaded. -errno after
+ * one logged line.
  */
-int __must_check ppc_unwrap(struct kvm *kvm, struct boot_image *img, struct boot_image *initrd);
+int __must_check ppc_boot(struct kvm *kvm, struct boot_image *img, ppc_load_fn load);
 /* As boot_load_initrd(), into m->initrd; what --initrd names, or else what was attached. */
 int __must_check ppc_load_initrd(struct kvm *kvm, const struct boot_image *attached, gpa_t low, gpa_t high);
 

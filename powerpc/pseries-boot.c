@@ -24,28 +24,23 @@
 #define HASH_ORDER_MIN 18u
 #define HASH_ORDER_MAX 46u
 
-static int wrong(const struct boot_image *img, const char *what)
-{
-	log_error("%s: %s", img->path, what);
-	return -ENOEXEC;
-}
-
 /* What it is for, said in one line if it is not for us. */
 static int check_kernel(const struct boot_image *img, struct elf_info *info)
 {
 	int err;
 
 	if (!elf_is(img))
-		return wrong(img,
-			     "not a kernel for this machine, which takes an ELF file: vmlinux, or a zImage "
+		return boot_image_bad(
+			img, "not a kernel for this machine, which takes an ELF file: vmlinux, or a zImage "
 			     "of it");
 	err = elf_parse(img, info);
 	if (err)
 		return err;
 	if (info->machine == EM_PPC && !info->is64)
-		return wrong(img, "a 32-bit PowerPC file; give the vmlinux of a 64-bit kernel");
+		return boot_image_bad(img, "a 32-bit PowerPC file; give the vmlinux of a 64-bit kernel");
 	if (info->machine != EM_PPC64)
-		return wrong(img, "a kernel for another processor; give a powerpc64 or powerpc64le one");
+		return boot_image_bad(img,
+				      "a kernel for another processor; give a powerpc64 or powerpc64le one");
 	return 0;
 }
 
@@ -94,7 +89,7 @@ static int make_hash_table(struct kvm *kvm)
 	return 0;
 }
 
-static int load(struct kvm *kvm, const struct boot_image *img, const struct boot_image *initrd)
+static int load(struct kvm *kvm, struct boot_image *img, const struct boot_image *attached)
 {
 	struct ppc_machine *m = ppc_of(kvm);
 	u64 ram = guest_ram_size(&kvm->mem), low;
@@ -108,7 +103,7 @@ static int load(struct kvm *kvm, const struct boot_image *img, const struct boot
 		return -ENOSPC;
 	}
 	low += RTAS_SIZE;
-	err = ppc_load_initrd(kvm, initrd, low, ram);
+	err = ppc_load_initrd(kvm, attached, low, ram);
 	if (!err)
 		err = make_hash_table(kvm);
 	if (!err)
@@ -118,17 +113,5 @@ static int load(struct kvm *kvm, const struct boot_image *img, const struct boot
 
 int pseries_boot(struct kvm *kvm, struct boot_image *img)
 {
-	struct boot_image initrd;
-	int err;
-
-	if (kvm->cfg->boot != BOOT_AUTO) {
-		log_error("--boot: the pseries machine takes auto alone");
-		return -EINVAL;
-	}
-	err = ppc_unwrap(kvm, img, &initrd);
-	if (err)
-		return err;
-	err = load(kvm, img, &initrd);
-	boot_image_close(&initrd);
-	return err;
+	return ppc_boot(kvm, img, load);
 }

@@ -19,12 +19,6 @@
 #define TREE_SECTION   ".kernel:dtb"
 #define MAGIC_MAX      32 /* what tells one way of compression from another lies within */
 
-static int refuse(const struct boot_image *img, const char *what)
-{
-	log_error("%s: %s", img->path, what);
-	return -ENOEXEC;
-}
-
 /* The other ways of compression that the wrapper script has (-Z). */
 static const char *other_compression(const u8 *p, size_t size)
 {
@@ -48,7 +42,7 @@ static int take_kernel(struct boot_image *img, size_t at, size_t size)
 	const char *other;
 
 	if (boot_image_need(img, at, (size_t)min_u64(size, MAGIC_MAX)))
-		return refuse(img, "cannot be read where the kernel in it is");
+		return boot_image_bad(img, "cannot be read where the kernel in it is");
 	if (size > 18 && img->data[at] == 0x1f && img->data[at + 1] == 0x8b)
 		return boot_image_gunzip(img, at, size);
 	other = other_compression(img->data + at, size);
@@ -68,7 +62,7 @@ static int take_initrd(struct kvm *kvm, const struct boot_image *img, const stru
 	const char *wrong = elf_section(img, info, INITRD_SECTION, &at, &size);
 
 	if (wrong)
-		return refuse(img, wrong);
+		return boot_image_bad(img, wrong);
 	if (!size)
 		return 0;
 	if (!kvm->cfg->initrd.count)
@@ -78,7 +72,11 @@ static int take_initrd(struct kvm *kvm, const struct boot_image *img, const stru
 	return 0;
 }
 
-int ppc_unwrap(struct kvm *kvm, struct boot_image *img, struct boot_image *initrd)
+/*
+ * Replaces the image by the kernel in it when it is such a wrapper; an ELF file. *initrd is the one that is
+ * attached, or has no data; to be closed. -errno after one logged line.
+ */
+static int unwrap(struct kvm *kvm, struct boot_image *img, struct boot_image *initrd)
 {
 	struct elf_info info;
 	size_t at, size, tree_at, tree;
@@ -91,7 +89,7 @@ int ppc_unwrap(struct kvm *kvm, struct boot_image *img, struct boot_image *initr
 		return 0;
 	wrong = elf_section(img, &info, KERNEL_SECTION, &at, &size);
 	if (wrong)
-		return refuse(img, wrong);
+		return boot_image_bad(img, wrong);
 	if (!size)
 		return 0;
 	/* A tree that the wrapper has is of a board that we are not. */
@@ -103,7 +101,8 @@ int ppc_unwrap(struct kvm *kvm, struct boot_image *img, struct boot_image *initr
 	if (!err)
 		err = take_kernel(img, at, size);
 	if (!err && !elf_is(img))
-		err = refuse(img, "a zImage with no ELF file in it; give the vmlinux that it was made of");
+		err = boot_image_bad(img,
+				     "a zImage with no ELF file in it; give the vmlinux that it was made of");
 	if (err)
 		boot_image_close(initrd);
 	return err;
@@ -116,4 +115,21 @@ int ppc_load_initrd(struct kvm *kvm, const struct boot_image *attached, gpa_t lo
 	if (kvm->cfg->initrd.count || !attached->data)
 		return boot_load_initrd(kvm, low, high, &m->initrd, &m->initrd_size);
 	return boot_place_initrds(kvm, attached, 1, low, high, &m->initrd, &m->initrd_size);
+}
+
+int ppc_boot(struct kvm *kvm, struct boot_image *img, ppc_load_fn load)
+{
+	struct boot_image initrd;
+	int err;
+
+	if (kvm->cfg->boot != BOOT_AUTO) {
+		log_error("--boot: the %s machine takes auto alone", kvm->machine->name);
+		return -EINVAL;
+	}
+	err = unwrap(kvm, img, &initrd);
+	if (err)
+		return err;
+	err = load(kvm, img, &initrd);
+	boot_image_close(&initrd);
+	return err;
 }

@@ -32,12 +32,6 @@ bool bzimage_is(const struct boot_image *img)
 	       !memcmp(img->data + 0x202, SETUP_MAGIC, 4);
 }
 
-static int bad(const struct boot_image *img, const char *what)
-{
-	log_error("%s: %s", img->path, what);
-	return -ENOEXEC;
-}
-
 static int set_cmdline(struct kvm *kvm, struct boot_params *bp, size_t max)
 {
 	char *line;
@@ -96,7 +90,7 @@ static int place(struct kvm *kvm, const struct boot_image *img, const struct set
 	u64 room = x86_low_end(kvm) - X86_HIGH_MEM;
 
 	if (align & (align - 1))
-		return bad(img, "its kernel_alignment is no power of two");
+		return boot_image_bad(img, "its kernel_alignment is no power of two");
 	*at = hdr->pref_address;
 	if (range_inside(*at, need, X86_HIGH_MEM, room))
 		return 0;
@@ -120,25 +114,25 @@ int bzimage_load(struct kvm *kvm, const struct boot_image *img)
 	int err;
 
 	if (!bzimage_is(img))
-		return bad(img, "not a bzImage");
+		return boot_image_bad(img, "not a bzImage");
 	memcpy(&hdr, img->data + SETUP_HEADER, sizeof(hdr));
 	if (hdr.version < PROTOCOL_64 || !(hdr.loadflags & LOADED_HIGH) || !(hdr.xloadflags & XLF_KERNEL_64))
-		return bad(
+		return boot_image_bad(
 			img,
 			"a bzImage without a 64-bit entry; lkvm needs a 64-bit kernel of Linux 3.8 or later");
 	setup = ((hdr.setup_sects ? hdr.setup_sects : 4) + 1) * SECTOR;
 	if (setup >= img->size)
-		return bad(img, "truncated within its setup sectors");
+		return boot_image_bad(img, "truncated within its setup sectors");
 	payload = img->size - setup;
 	/* syssize counts in 16 bytes; the file may have a signature behind it, but not less. */
 	if ((u64)hdr.syssize * 16 > align_up(payload, 16))
-		return bad(img, "truncated: its header says that there is more");
+		return boot_image_bad(img, "truncated: its header says that there is more");
 	need = max_u64(hdr.init_size, payload);
 	err = place(kvm, img, &hdr, need, &at);
 	if (err)
 		return err;
 	if (payload <= ENTRY64)
-		return bad(img, "truncated before its 64-bit entry");
+		return boot_image_bad(img, "truncated before its 64-bit entry");
 
 	/* The header's length is the target of the jump at 0x200. */
 	header_len = 0x202 + img->data[0x201] - SETUP_HEADER;
@@ -170,7 +164,7 @@ int elf64_load(struct kvm *kvm, const struct boot_image *img)
 	if (err)
 		return err;
 	if (!info.is64 || info.big_endian || info.machine != EM_X86_64)
-		return bad(img, "an ELF file, but not for 64-bit x86");
+		return boot_image_bad(img, "an ELF file, but not for 64-bit x86");
 	err = x86_check_place(kvm, img, info.low, info.high);
 	if (!err)
 		err = elf_load(kvm, img, &info, 0);

@@ -97,12 +97,6 @@ bool multiboot_is(const struct boot_image *img)
 	return find_header(img, &hdr) >= 0;
 }
 
-static int bad(const struct boot_image *img, const char *what)
-{
-	log_error("%s: %s", img->path, what);
-	return -ENOEXEC;
-}
-
 /* An image that says itself where its parts go. *end is the first byte behind it. */
 static int load_addressed(struct kvm *kvm, const struct boot_image *img, const struct mb_header *hdr, u64 at,
 			  gpa_t *end)
@@ -111,18 +105,19 @@ static int load_addressed(struct kvm *kvm, const struct boot_image *img, const s
 	int err;
 
 	if (hdr->load_addr > hdr->header_addr || hdr->header_addr - hdr->load_addr > at)
-		return bad(img, "its multiboot header's addresses contradict each other");
+		return boot_image_bad(img, "its multiboot header's addresses contradict each other");
 	skip = at - (hdr->header_addr - hdr->load_addr);
 	len = hdr->load_end_addr ? (u64)hdr->load_end_addr - hdr->load_addr : img->size - skip;
 	if (hdr->load_end_addr && hdr->load_end_addr < hdr->load_addr)
-		return bad(img, "its multiboot header's addresses contradict each other");
+		return boot_image_bad(img, "its multiboot header's addresses contradict each other");
 	if (!range_inside(skip, len, 0, img->size))
-		return bad(img, "truncated: its multiboot header says that there is more");
+		return boot_image_bad(img, "truncated: its multiboot header says that there is more");
 	bss_end = hdr->bss_end_addr ? hdr->bss_end_addr : hdr->load_addr + len;
 	if (bss_end < hdr->load_addr + len)
-		return bad(img, "its multiboot header's addresses contradict each other");
+		return boot_image_bad(img, "its multiboot header's addresses contradict each other");
 	if (hdr->entry_addr < hdr->load_addr || hdr->entry_addr >= bss_end)
-		return bad(img, "the entry in its multiboot header lies outside of what is loaded");
+		return boot_image_bad(img,
+				      "the entry in its multiboot header lies outside of what is loaded");
 	*end = bss_end;
 	x86_of(kvm)->start.ip = hdr->entry_addr;
 	err = x86_check_place(kvm, img, hdr->load_addr, bss_end);
@@ -137,8 +132,8 @@ static int load_elf(struct kvm *kvm, const struct boot_image *img, gpa_t *end)
 	if (err)
 		return err;
 	if (info.is64 || info.big_endian || info.machine != EM_386)
-		return bad(img,
-			   "a multiboot image must be ELF32 for x86, or carry its addresses in its header");
+		return boot_image_bad(
+			img, "a multiboot image must be ELF32 for x86, or carry its addresses in its header");
 	err = x86_check_place(kvm, img, info.low, info.high);
 	if (!err)
 		err = elf_load(kvm, img, &info, 0);
@@ -246,9 +241,9 @@ int multiboot_load(struct kvm *kvm, const struct boot_image *img)
 	int err;
 
 	if (at < 0)
-		return bad(img, "has no multiboot header");
+		return boot_image_bad(img, "has no multiboot header");
 	if (hdr.flags & 0xffff & ~WANT_KNOWN)
-		return bad(img, "its multiboot header asks for something that lkvm does not have");
+		return boot_image_bad(img, "its multiboot header asks for something that lkvm does not have");
 	err = hdr.flags & HAS_ADDRESSES ? load_addressed(kvm, img, &hdr, (u64)at, &end)
 					: load_elf(kvm, img, &end);
 	if (!err)

@@ -45,6 +45,8 @@ int __must_check boot_image_cut(struct boot_image *img, size_t offset, size_t le
 /* That part, which must lie inside, as an image of its own under the same name. As boot_image_cut(). */
 int __must_check boot_image_part(const struct boot_image *img, size_t offset, size_t len,
 				 struct boot_image *part);
+/* Logs the line "PATH: WHAT". -ENOEXEC. */
+int boot_image_bad(const struct boot_image *img, const char *what);
 /* Makes sure that data has [offset, offset + len), which lies inside. -EIO (cut short meanwhile), -errno;
  * silent. */
 int __must_check boot_image_need(const struct boot_image *img, size_t offset, size_t len);
