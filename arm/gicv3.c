@@ -340,9 +340,10 @@ static int gicv3_state(struct irqchip *chip, struct state *s)
 	state_end(s);
 	for (u32 i = 0; i < kvm->nr_vcpus; i++)
 		walk_vcpu(s, fd, &kvm->vcpu[i]);
-	if (gic_of(chip)->its_fd >= 0)
-		its_state(chip, s);
-	if (gic_of(chip)->its_fd >= 0 && state_printing(s) && !s->err)
+	if (gic_of(chip)->its_fd < 0)
+		return s->err;
+	its_state(chip, s);
+	if (state_printing(s) && !s->err)
 		its_print_lpis(chip, s);
 	return s->err;
 }

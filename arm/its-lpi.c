@@ -39,8 +39,7 @@ struct lpis {
 	u64 propbaser;
 	u32 looks, lines;
 	bool pending_known;
-	u32 device, event_bits; /* of the translation table at hand */
-	u64 itt;
+	u32 device; /* of the translation table at hand */
 };
 
 /* What an entry says: how many further the next one is, 0 when it is the last. */
