@@ -113,6 +113,17 @@ boot() {
 	vm_start "$name" -k "$kernel" -i "$initrd" --console serial "$@"
 }
 
+# refused NAME REGEX OPTIONS...: lkvm ends at once, and says one line, which is that
+refused() {
+	local name=$1 regex=$2
+	shift 2
+	vm_start "$name" "$@"
+	ends 1 30
+	check "$name: it says why, and what to do" grep -Exq -- "lkvm: $regex" "$vm.err"
+	check "$name: in one line" [ "$(wc -l <"$vm.err")" = 1 ]
+	diag "$(cat "$vm.err")"
+}
+
 # vm_gone: lkvm is over (gone, or a zombie that vm_wait has not reaped)
 vm_gone() {
 	local pid comm state rest

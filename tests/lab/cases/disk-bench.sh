@@ -2,10 +2,9 @@
 # Figures of a disk under lkvm beside its peer's, for `make bench` (tests/bench/run); no test
 # lab: arch=x86-64 named bound=1500
 
-# What the bench put on the disk: the load for the guest, and a root folder with the peer in it.
-[ -d /disk/peer ] || skip "no peer"
+. /lab/cases/peer.inc
+# What the bench put on the disk: the load for the guest.
 cat "$initrd" /disk/load.cpio >/disk/load.initrd
-words="console=ttyS0 quiet lab=load"
 dd if=/dev/zero of=/disk/load.img bs=1M count=192 2>/dev/null
 
 # loads PID: all of them, one after the other; a line each with exits
@@ -49,26 +48,16 @@ for cache in cached direct; do
 	vm_wait 60
 
 	settle
-	vm=$case-qemu-$cache
-	mkdir -p /disk/peer/dev /disk/peer/proc /disk/peer/disk
-	mountpoint -q /disk/peer/dev || mount -o bind /dev /disk/peer/dev
-	mountpoint -q /disk/peer/proc || mount -t proc proc /disk/peer/proc
 	cp $kernel /disk/peer/vmlinuz
 	ln -f /disk/load.initrd /disk/peer/load.initrd
 	ln -f /disk/load.img /disk/peer/load.img
-	rm -f "$vm.in"
-	mkfifo "$vm.in"
-	chroot /disk/peer /usr/bin/qemu-system-x86_64 -M microvm,x-option-roms=off,rtc=on,pit=off,pic=off \
-		-bios qboot.rom -accel kvm -cpu host -m 256 \
-		-nodefaults -no-user-config -display none -no-reboot \
-		-serial stdio -kernel /vmlinuz -initrd /load.initrd \
+	# shellcheck disable=SC2086	# words
+	peer_start "qemu-$cache" $microvm -kernel /vmlinuz -initrd /load.initrd \
 		-append "console=ttyS0 quiet reboot=t labmod=virtio_mmio,virtio_blk lab=load" \
 		-drive file=/load.img,if=none,id=d,format=raw,aio=io_uring,cache=$qcache \
-		-device virtio-blk-device,drive=d <"$vm.in" >"$vm.out" 2>"$vm.err" &
-	vm_pid=$!
-	exec 3>"$vm.in"
+		-device virtio-blk-device,drive=d
 	up
 	loads "$vm_pid"
 	vm_wait 60 || kill -KILL "$vm_pid"
 done
-umount /disk/peer/dev /disk/peer/proc
+peer_end

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Each version of the MPIC, with two CPUs; what debug prints of it; irqchips of the other machine
 # lab: arch=ppc-e500 bound=600
-. /lab/cases/input.inc
 for chip in $IRQCHIPS; do
 	boot "$chip" -c 2 -m 256 --rng --irqchip="$chip" -p "lab=info,rng,tick"
 	must "$chip: the guest is in user space" hears LAB-USERSPACE "$BOOT"

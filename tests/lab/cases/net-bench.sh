@@ -2,14 +2,11 @@
 # Figures of a network card under lkvm beside its peer's, for `make bench` (tests/bench/run); no test
 # lab: arch=x86-64 named bound=1500
 
-# What the bench put on the disk: the load for both ends, and a root folder with the peer in it.
-[ -d /disk/peer ] || skip "no peer"
+. /lab/cases/peer.inc
+# What the bench put on the disk: the load for both ends.
 cat "$initrd" /disk/netload.cpio >/disk/netload.initrd
 cp $kernel /disk/peer/vmlinuz
 ln -f /disk/netload.initrd /disk/peer/netload.initrd
-mkdir -p /disk/peer/dev /disk/peer/proc
-mount -o bind /dev /disk/peer/dev
-mount -t proc proc /disk/peer/proc
 l1=192.168.77.1
 words="quiet labmod=virtio_mmio,virtio_net lab=addr=192.168.77.2/24,netload=$l1:5001"
 /disk/netload 5001 &
@@ -48,18 +45,11 @@ for round in 1 2; do
 			--virtio-transport=mmio -n "mode=tap,ifname=lab0,vhost=$vhost,mac=02:00:00:00:00:01"
 		loads
 	done
-	vm=$case-qemu-off-$round
-	rm -f "$vm.in"
-	mkfifo "$vm.in"
-	chroot /disk/peer /usr/bin/qemu-system-x86_64 -M microvm,x-option-roms=off,rtc=on,pit=off,pic=off \
-		-bios qboot.rom -accel kvm -cpu host -m 256 \
-		-nodefaults -no-user-config -display none -no-reboot \
-		-serial stdio -kernel /vmlinuz -initrd /netload.initrd \
+	# shellcheck disable=SC2086	# words
+	peer_start "qemu-off-$round" $microvm -kernel /vmlinuz -initrd /netload.initrd \
 		-append "console=ttyS0 reboot=t $words" \
 		-netdev tap,id=n,ifname=lab0,script=no,downscript=no,vhost=off \
-		-device virtio-net-device,netdev=n,mac=02:00:00:00:00:01 <"$vm.in" >"$vm.out" 2>"$vm.err" &
-	vm_pid=$!
-	exec 3>"$vm.in"
+		-device virtio-net-device,netdev=n,mac=02:00:00:00:00:01
 	loads
 done
-umount /disk/peer/dev /disk/peer/proc
+peer_end

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Each interrupt controller that the host offers, with two CPUs; what debug prints of it; those it lacks
 # lab: arch=ppc64le bound=400
-. /lab/cases/input.inc
 grep . /sys/devices/system/cpu/vulnerabilities/* | sed "s,^/sys/[^:]*/,LAB-VULN ," >vuln.l1
 # CPU 1's interrupt controller lets all through, which it does not while the guest sees to one.
 open_at_last() {
