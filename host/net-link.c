@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small services for interfaces of the host: netdevice(7) ioctls by name, and the scripts that people have
- * for a tap. Main thread.
+ * Small services for interfaces of the host: netdevice(7) ioctls by name, word of changes by rtnetlink(7), and
+ * the scripts that people have for a tap. Main thread.
  */
 #include "net-priv.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <lkvm/log.h>
 #include <signal.h>
 #include <spawn.h>
@@ -64,6 +66,29 @@ int net_link_up(const char *ifname)
 		return err;
 	ifr.ifr_flags |= IFF_UP;
 	return link_ioctl(ifname, SIOCSIFFLAGS, &ifr);
+}
+
+int net_link_watch(void)
+{
+	struct sockaddr_nl links = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE), err;
+
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, (struct sockaddr *)&links, sizeof(links)) == 0)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+void net_link_drain(int fd)
+{
+	char text[64];
+
+	/* The rest of each message is cut off. Too many of them (ENOBUFS) are word enough. */
+	while (recv(fd, text, sizeof(text), 0) >= 0 || errno == EINTR || errno == ENOBUFS)
+		;
 }
 
 int net_script_run(const char *who, const char *script, const char *ifname)

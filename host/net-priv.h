@@ -19,4 +19,11 @@ int __must_check net_link_set_mtu(const char *ifname, u32 mtu);
 int __must_check net_link_get_mac(const char *ifname, u8 mac[NET_MAC_LEN]);
 int __must_check net_link_up(const char *ifname);
 
+/*
+ * An fd that is readable after something changed of this network namespace's interfaces; -errno, silent. The
+ * drain takes what it has.
+ */
+int __must_check net_link_watch(void);
+void net_link_drain(int fd);
+
 #endif

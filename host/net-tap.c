@@ -377,6 +377,8 @@ static int tap_start(struct net *net, const struct net_config *cfg,
 	if (err)
 		return err;
 	tap->attached = net->nr_queues;
+	/* Without it, only who sends and receives hears of an interface that goes. */
+	net->watch = net_link_watch();
 	if (!cfg->no_offload)
 		probe_offloads(net);
 	return set_up_link(net, cfg);
@@ -413,6 +415,8 @@ static void tap_close(struct net *net)
 		(void)!net_script_run(net->who, tap->cfg->downscript, net->ifname);
 	for (u32 i = 0; i < net->nr_queues; i++)
 		close(net->queue[i].fd);
+	if (net->watch >= 0)
+		close(net->watch);
 	free(tap);
 }
 
@@ -454,6 +458,18 @@ static int tap_set_queues(struct net *net, u32 n)
 	return 0;
 }
 
+/*
+ * The fd itself is asked, whatever the news was: a DELLINK is said also of an interface that only moved to
+ * another network namespace. A tap's fd has no file any more (EBADFD), a macvtap's no link (ENOLINK).
+ */
+static int tap_check(struct net *net)
+{
+	struct ifreq ifr = {0};
+
+	net_link_drain(net->watch);
+	return ioctl(net->queue[0].fd, TUNGETIFF, &ifr) < 0 ? -errno : 0;
+}
+
 const struct net_ops net_tap_ops = {
 	.name = "tap",
 	.gone = "the interface was deleted: make it again, and start the VM again",
@@ -462,6 +478,7 @@ const struct net_ops net_tap_ops = {
 	.recv = tap_recv,
 	.set_offload = tap_set_offload,
 	.set_queues = tap_set_queues,
+	.check = tap_check,
 	.close = tap_close,
 };
 
@@ -473,5 +490,6 @@ const struct net_ops net_macvtap_ops = {
 	.recv = tap_recv,
 	.set_offload = tap_set_offload,
 	.set_queues = tap_set_queues,
+	.check = tap_check,
 	.close = tap_close,
 };

@@ -73,6 +73,7 @@ int net_open(struct net **out, const struct net_config *cfg, const char *who)
 		return -ENOMEM;
 	snprintf(net->who, sizeof(net->who), "%s", who);
 	net->ops = ops;
+	net->watch = -1;
 	for (u32 i = 0; i < NET_MAX_QUEUES; i++)
 		net->queue[i] = (struct net_queue){.net = net, .fd = -1};
 	err = ops->open(net, cfg);
@@ -103,4 +104,9 @@ int net_set_queues(struct net *net, u32 n)
 	if (!n || n > net->nr_queues)
 		return -EINVAL;
 	return net->ops->set_queues ? net->ops->set_queues(net, n) : 0;
+}
+
+int net_check(struct net *net)
+{
+	return net->ops->check ? net->ops->check(net) : 0;
 }

@@ -55,6 +55,15 @@ void net_lost(struct virtio_net *net, int err)
 	event_timer_set(&net->lost_timer, 1, 0);
 }
 
+static void on_watch(struct event_source *src, u32 events)
+{
+	struct virtio_net *net = src->arg;
+	int err = net_check(net->host);
+
+	if (err)
+		net_lost(net, err);
+}
+
 /* ---- the driver -----------------------------------------------------------------------------------------
  */
 
@@ -348,6 +357,10 @@ static int net_start(struct device *dev)
 	struct virtio_net *net = net_of(virtio_of(dev));
 	int err = virtio_device_start(dev);
 
+	if (!err && net->host->watch >= 0) {
+		net->watch = (struct event_source){.fd = net->host->watch, .fn = on_watch, .arg = net};
+		err = event_add(&dev->kvm->loop, &net->watch, EPOLLIN);
+	}
 	if (net->vhost)
 		return err ? err : net_vhost_listen(net);
 	for (u32 i = 0; i < net->nr_pairs && !err; i++) {
@@ -364,6 +377,7 @@ static void net_stop(struct device *dev)
 {
 	struct virtio_net *net = net_of(virtio_of(dev));
 
+	event_del(&dev->kvm->loop, &net->watch);
 	/* What the vCPUs left running. */
 	for (u32 i = 0; net->vhost && i < 2 * net->nr_pairs; i++)
 		net_vhost_drain(net, i);

@@ -81,6 +81,7 @@ struct virtio_net {
 	atomic_bool link_up;
 	atomic_bool lost;	       /* the host's side is gone for good; the link stays down */
 	struct event_timer lost_timer; /* and the main loop is to tell the driver so */
+	struct event_source watch;     /* host->watch, on the main loop */
 	struct net_pair *pair[NET_MAX_QUEUES];
 	struct vhost_net *vhost; /* NULL: frames are moved here */
 

@@ -86,6 +86,7 @@ struct net_ops {
 	void (*writable)(struct net_queue *q);		  /* NULL: nothing is ever held back */
 	int (*set_offload)(struct net *net, u32 offload); /* NULL: there is none */
 	int (*set_queues)(struct net *net, u32 n);	  /* NULL: there is one */
+	int (*check)(struct net *net);			  /* NULL where there is no `watch` */
 	void (*close)(struct net *net);			  /* also after an open() that failed */
 };
 
@@ -96,6 +97,7 @@ struct net {
 	char ifname[IFNAMSIZ]; /* of the interface, or "" */
 	u32 nr_queues;
 	struct net_queue queue[NET_MAX_QUEUES];
+	int watch; /* to poll: at EPOLLIN, net_check() may have something to tell; -1: nothing to watch */
 	/*
 	 * Each frame begins with a struct virtio_net_hdr_v1 (12 bytes) in both directions; of a received one
 	 * num_buffers is not set. Else frames are bare.
@@ -132,6 +134,12 @@ static inline bool net_is_gone(ssize_t err)
 {
 	return err == -EPIPE || err == -ECONNRESET || err == -EPROTO || err == -EBADFD;
 }
+
+/*
+ * Reads off what `watch` has to say. 0: the host's side is there; or why it is gone for good, as send and
+ * recv may never tell: those of a macvtap do not, and of a tap that vhost serves nobody calls them.
+ */
+int __must_check net_check(struct net *net);
 
 /*
  * One frame out. -EAGAIN: no room, poll for EPOLLOUT; else it is gone, sent or not: what comes back negative

@@ -40,8 +40,9 @@ static struct {
 	bool has_mac;
 	int open_err;
 	int wire_err; /* of each send and receive */
+	int watch[2]; /* a byte into [1]: the interfaces changed, and this errno says what became of ours */
 	/* What the device did with it. */
-	u32 offload, queues, closed;
+	u32 offload, queues, closed, checked;
 	int wire[NET_BED_PAIRS]; /* the test's ends */
 	struct net host;
 	/* The driver. */
@@ -83,6 +84,23 @@ static int nb_set_queues(struct net *net, u32 n)
 	return 0;
 }
 
+static int nb_check(struct net *net)
+{
+	u8 fate;
+
+	assert_int_equal(recv(net->watch, &fate, 1, MSG_DONTWAIT), 1);
+	nb.checked++;
+	return -fate;
+}
+
+/* There is news that nobody has read. */
+__unused static bool nb_is_watched(void)
+{
+	u8 fate;
+
+	return recv(nb.watch[0], &fate, 1, MSG_DONTWAIT | MSG_PEEK) == 1;
+}
+
 static const struct net_ops nb_ops = {
 	.name = "wire",
 	.gone = "mend it",
@@ -90,6 +108,7 @@ static const struct net_ops nb_ops = {
 	.recv = nb_recv,
 	.set_offload = nb_set_offload,
 	.set_queues = nb_set_queues,
+	.check = nb_check,
 };
 
 int __wrap_net_open(struct net **out, const struct net_config *cfg, const char *who);
@@ -104,6 +123,9 @@ int __wrap_net_open(struct net **out, const struct net_config *cfg, const char *
 			       .has_mac = nb.has_mac,
 			       .nr_queues = nb.pairs ?: 1};
 	memcpy(nb.host.mac, nb.mac, 6);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, nb.watch))
+		abort();
+	nb.host.watch = nb.watch[0];
 	for (u32 i = 0; i < nb.host.nr_queues; i++) {
 		int pair[2], bytes = 1 << 18;
 
@@ -125,6 +147,8 @@ void __wrap_net_close(struct net *net)
 		close(net->queue[i].fd);
 		close(nb.wire[i]);
 	}
+	for (u32 i = 0; net && i < 2; i++)
+		close(nb.watch[i]);
 	nb.closed++;
 }
 

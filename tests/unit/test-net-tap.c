@@ -508,6 +508,16 @@ static void delete_link(const char *name)
 	close(fd);
 }
 
+/* There is news of interfaces, and this is what it means for our own. */
+static void watched(struct net *net, int err)
+{
+	struct pollfd p = {.fd = net->watch, .events = POLLIN};
+
+	assert_int_equal(poll(&p, 1, 20000), 1);
+	assert_int_equal(net_check(net), err);
+	assert_int_equal(poll(&p, 1, 0), 0);
+}
+
 static void test_deleted(void **state)
 {
 	struct net_config *cfg;
@@ -525,7 +535,9 @@ static void test_deleted(void **state)
 	assert_int_equal(interface("brief0", SIOCSIFFLAGS), 0);
 	assert_int_equal(net_send(&net->queue[0], &iov, 1), -EIO);
 	assert_false(net_is_gone(-EIO));
+	watched(net, 0);
 	delete_link("brief0");
+	watched(net, -EBADFD);
 	p = (struct pollfd){.fd = net->queue[0].fd, .events = POLLIN};
 	assert_int_equal(poll(&p, 1, 20000), 1);
 	assert_true(p.revents & POLLERR);

@@ -455,7 +455,7 @@ static void on_tick(struct event_timer *timer)
 {
 	struct virtio_net *net = timer->arg;
 
-	if (!atomic_load(&net->link_up) || !atomic_load(&net->lost))
+	if (!atomic_load(&net->link_up) || (!atomic_load(&net->lost) && !nb_is_watched()))
 		event_stop(timer->loop);
 }
 
@@ -529,6 +529,24 @@ static void test_lost(void **state)
 	lost(-EPIPE, false, true);
 }
 
+/* Nobody sends or receives, but the host's interfaces changed: ours, the second time. */
+static void test_watched(void **state)
+{
+	static const u8 fates[] = {0, ENOLINK};
+
+	nb_up("irqchip-finalize", NULL);
+	assert_int_equal(devices_start(&vm.kvm), 0);
+	for (u32 i = 0; i < ARRAY_SIZE(fates); i++)
+		assert_int_equal(write(nb.watch[1], &fates[i], 1), 1);
+	capture_begin(STDERR_FILENO);
+	main_loop();
+	assert_one_line(capture_end(), "the guest's link is down: mend it");
+	assert_int_equal(nb.checked, 2);
+	assert_int_equal(link_status(), 0);
+	devices_stop(&vm.kvm);
+	vm_down();
+}
+
 static void test_no_host(void **state)
 {
 	static const char *const more[] = {"-n", "mode=user", NULL};
@@ -548,7 +566,7 @@ int main(void)
 		T(test_config),	     T(test_features),	  T(test_out),	       T(test_out_large),
 		T(test_out_dropped), T(test_out_blocked), T(test_in),	       T(test_in_burst),
 		T(test_in_dropped),  T(test_in_short),	  T(test_bad_buffers), T(test_workers),
-		T(test_lost),	     T(test_no_host),
+		T(test_lost),	     T(test_watched),	  T(test_no_host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
