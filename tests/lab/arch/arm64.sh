@@ -14,6 +14,9 @@ HOST_LIST=lab-arm64
 LKVM_PATH=build/arm/lkvm-static
 # Where make puts payloads, from lkvm's folder on.
 PAYLOADS=tests/guest
+# What a payload's name ends with, and where the first virtio device by MMIO is.
+PAYLOAD_TYPE=img
+VIRTIO_MMIO=0x41800000
 LKVM_MAKE='make ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- DEVROOT=<parts>/dev all lkvm-static lab-programs'
 
 # TCG emulates EL2, so L1 has a real KVM (without VHE: the Cortex-A72 is an Armv8.0), and 32 bits at EL0 and

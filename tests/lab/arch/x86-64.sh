@@ -13,6 +13,9 @@ HOST_LIST=lab-x86-64
 LKVM_PATH=lkvm-static
 # Where make puts payloads, from lkvm's folder on.
 PAYLOADS=build/x86/tests/guest
+# What a payload's name ends with, and where the first virtio device by MMIO is.
+PAYLOAD_TYPE=mb
+VIRTIO_MMIO=0xc0800000
 LKVM_MAKE='make all lkvm-static lab-programs'
 
 # TCG emulates AMD SVM with nested paging, so L1 has a real kvm-amd. Guests of more memory than L1

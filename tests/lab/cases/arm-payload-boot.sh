@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Bare metal: what the loader hands over, as an Image and as an image without a header, with initrds
 # lab: arch=arm64
-. /lab/cases/arm-payload.inc
+. /lab/cases/payload.inc
 head -c 4096 /dev/zero | tr '\0' a >one
 printf 'seven77' >two
 head -c 3000 /bin/busybox >three

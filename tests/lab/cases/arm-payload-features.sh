@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Bare metal: SVE's vector lengths, pointer authentication, memory tags, performance counters and their filter
 # lab: arch=arm64-gicv3,arm64-max
-. /lab/cases/arm-payload.inc
+. /lab/cases/payload.inc
 guest plain 0 features.img -m 64 -p "$CPU_FEATURES"
 check "the longest vector is the host's" [ "$(fact vector)" = "$SVE_MAX" ]
 case $CPU_FEATURES in

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Bare metal: CFI flash is asked, erased and programmed, and its file has what was written
 # lab: arch=arm64-gicv3
-. /lab/cases/arm-payload.inc
+. /lab/cases/payload.inc
 # A file of 1 MiB: four blocks of 256 KiB, all 'a'.
 head -c 1048576 /dev/zero | tr '\0' a >flash.bin
 cp flash.bin before.bin

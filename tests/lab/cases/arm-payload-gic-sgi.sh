@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Bare metal: SGIs between two, four and eight vCPUs, from each to each and to all others
 # lab: arch=arm64 bound=400
-. /lab/cases/arm-payload.inc
+. /lab/cases/payload.inc
 for chip in $IRQCHIPS; do
 	guest "$chip" 0 gic-sgi.img -m 64 -c 4 --irqchip="$chip"
 done

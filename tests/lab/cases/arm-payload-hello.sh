@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Bare metal: the exit code, by an Image and by an image without a header
 # lab: arch=arm64
-. /lab/cases/arm-payload.inc
+. /lab/cases/payload.inc
 for chip in $IRQCHIPS; do
 	for code in 0 77 255; do
 		start_payload "$chip" hello.img -m 64 --irqchip="$chip" -p "code=$code"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Bare metal: power off, reset, reset and start again
 # lab: arch=arm64
-. /lab/cases/arm-payload.inc
+. /lab/cases/payload.inc
 for chip in $IRQCHIPS; do
 	start_payload "$chip-off" psci.img -m 64 -c 2 --irqchip="$chip" -p "off"
 	exits "$chip: SYSTEM_OFF" 0

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Saved state: a guest, its interrupts in all kinds of states, goes from one VM into another; or is refused
 # lab: arch=arm64 bound=600
-. /lab/cases/arm-payload.inc
+. /lab/cases/payload.inc
 payload state.img
 image=$payload
 payload state-roundtrip.prog
