@@ -93,6 +93,7 @@ int __wrap_net_open(struct net **out, const struct net_config *cfg, const char *
 int __wrap_net_open(struct net **out, const struct net_config *cfg, const char *who)
 {
 	vm.host = (struct net){.ops = &fake_ops,
+			       .watch = -1,
 			       .vnet_hdr = true,
 			       .nr_queues = PAIRS,
 			       .mtu = 1500,
