@@ -6,6 +6,8 @@
 
 # shellcheck source=ppc64le.sh
 . "$lab/arch/ppc64le.sh"
+# The case that wants them is kept to the other row.
+USERNET_PARTS=
 # QEMU brings skiboot along, the firmware. Devices each want a PCI host of their own, and none of those has
 # I/O ports, which QEMU's serial ports on PCI want.
 QEMU='qemu-system-ppc64 -accel tcg,thread=multi -M powernv9 -cpu POWER9 -m 2048'

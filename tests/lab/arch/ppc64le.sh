@@ -8,13 +8,14 @@ ROWS=''
 ARCH=ppc64le
 PARTS=ppc64le
 LSPCI_PARTS=lspci-ppc64le
-USERNET_PARTS=
+USERNET_PARTS=usernet-ppc64le
 HOST_LIST=lab-ppc64le
 CROSS=powerpc64le-linux-gnu-
 LKVM_PATH=build/powerpc/lkvm-static
 # Where make puts payloads, from lkvm's folder on.
 PAYLOADS=tests/guest
-LKVM_MAKE='make ARCH=powerpc CROSS_COMPILE=powerpc64le-linux-gnu- DEVROOT=<parts>/dev lkvm-static'
+LKVM_MAKE='make ARCH=powerpc CROSS_COMPILE=powerpc64le-linux-gnu- DEVROOT=<parts>/dev'
+LKVM_MAKE="$LKVM_MAKE all lkvm-static lab-programs"
 
 # TCG plays the hypervisor: the guest L1 asks it by hypercalls to run guests of its own, with radix page
 # tables. What TCG cannot do of the processor is said to be broken, or it would not start.
@@ -41,6 +42,7 @@ GUEST_TIMER='^LAB-IRQ *LOC:.*timer event'
 PC_REGISTER=pc
 HYPERVISOR_SAYS='linux,kvm'
 CLOCKS=timebase
+DISK_MIB=8
 # What lkvm can give a guest here, the best first, and what it cannot.
 IRQCHIPS='xics' NO_IRQCHIPS='xive mpic-4.2'
 QUIET_EXITS=400

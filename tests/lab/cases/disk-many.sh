@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 # Four disks of a guest: raw, qcow2, one behind another, read-only; more queues than vCPUs, and fewer; locks
-# lab: arch=x86-64,arm64-gicv3 bound=600
+# lab: arch=x86-64,arm64-gicv3,ppc64le,-ppc64le-powernv bound=600
 before=$(sha256sum </disk/base.raw)
 # On each transport in turn; the last one's guest is still there afterwards.
-for transport in pci mmio; do
+for transport in $TRANSPORTS; do
 	cp /disk/fs.raw /disk/many-a.raw
 	cp /disk/fs.qcow2 /disk/many-b.qcow2
 	cp /disk/over.qcow2 /disk/many-c.qcow2
@@ -12,7 +12,8 @@ for transport in pci mmio; do
 		-d /disk/many-b.qcow2,queues=1,direct,serial=B \
 		-d /disk/many-c.qcow2,format=qcow2,werror=stop,serial=C \
 		-d /disk/fs.raw,format=raw,ro,serial=D \
-		-p "quiet labmod=virtio_$transport,virtio_blk lab=disks,fill=vda,fill=vdb,fill=vdc,wait"
+		-p "quiet labmod=virtio_$transport,virtio_blk$GUEST_EXT4 labfill=$DISK_MIB" \
+		-p "lab=disks,fill=vda,fill=vdb,fill=vdc,wait"
 	up
 	must "$vm: the guest writes to three" hears 'LAB-ACTION wait' 200
 	check "$vm: the first has as many queues as there are vCPUs" \
@@ -23,7 +24,7 @@ for transport in pci mmio; do
 	for disk in vda vdb vdc; do
 		check "$vm: $disk has what was written" [ "$(info $disk-sum)" = "$(info $disk-again)" ]
 	done
-	[ $transport = mmio ] || {
+	[ $transport = "${TRANSPORTS##* }" ] || {
 		check "$vm: stop ends it" ctl stop -n "$vm" --force -t 0
 		ends 35 30
 	}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# A disk's ext4, raw and qcow2, on each transport: write, sync, read again, discard; resized while it runs
+# Disks' ext4, raw and qcow2, on each transport: write, sync, read again, discard; resized while it runs
 # lab: arch=x86-64,arm64-gicv3,ppc64le,ppc-e500 bound=900
 
 # blocks FILE: what it takes on the host, in KiB
@@ -41,12 +41,20 @@ for transport in $TRANSPORTS; do
 		check "$vm: the image shrank" [ "$(blocks "$image")" -lt $((full - mib * 920)) ]
 		check "$vm: the guest's log is without a complaint about the machine" clean_log
 		check "$vm: lkvm complains of nothing" [ ! -s "$vm.err" ]
-		# For the host's half: a guest that only writes
 		cp "/disk/fs.$format" "$image"
-		boot "$transport-$format-2" -d "$image,format=$format" --virtio-transport=$transport \
-			-p "quiet labmod=virtio_$transport,virtio_blk$GUEST_EXT4 labfill=$mib lab=fill=vda"
-		up
-		ends 0 120
-		info vda-sum >"$image.sum"
 	done
+	# For the host's half: a guest that only writes, to both, beside one that cannot be written
+	raw=/disk/$transport-raw.img qcow2=/disk/$transport-qcow2.img
+	boot "$transport-three" -c 2 --virtio-transport=$transport -d "$raw,format=raw,queues=4,serial=A" \
+		-d "$qcow2,format=qcow2,queues=1,serial=B" -d /disk/fs.raw,format=raw,ro,serial=C \
+		-p "quiet labmod=virtio_$transport,virtio_blk$GUEST_EXT4 labfill=$mib" \
+		-p lab=disks,fill=vda,fill=vdb
+	up
+	ends 0 120
+	check "$vm: the first has as many queues as there are vCPUs" \
+		says '^LAB-DISK vda .* ro=0 serial=A queues=2'
+	check "$vm: the second has one" says '^LAB-DISK vdb .* ro=0 serial=B queues=1'
+	check "$vm: the third cannot be written" says '^LAB-DISK vdc .* ro=1 serial=C'
+	info vda-sum >"$raw.sum"
+	info vdb-sum >"$qcow2.sum"
 done

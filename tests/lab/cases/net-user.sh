@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Network without rights, by passt and by libslirp: DHCP, ping, names, the host, ports forwarded
-# lab: arch=x86-64,arm64-gicv3 bound=500
+# lab: arch=x86-64,arm64-gicv3,ppc64le,-ppc64le-powernv bound=500
 [ -d /usernet ] || skip "neither passt nor libslirp here"
 payload datagram.tool
 netns
@@ -31,8 +31,8 @@ cp "$payload" tool/datagram
 initrd=$PWD/with-tool
 
 forwards=forward=tcp:127.0.0.1:2200:22,forward=tcp:2300:23,forward=udp:127.0.0.1:2400:24
-# Each on a transport of its own.
-for kind in passt-pci slirp-mmio; do
+# Each on a transport of its own, where there are two.
+for kind in passt-pci slirp-${TRANSPORTS##* }; do
 	backend=${kind%-*} transport=${kind#*-}
 	lkvm=lkvm
 	# libslirp's gateway answers itself; passt asks the host's kernel for all that is not the guest's. The
