@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SECONDS 5
+#define SECONDS 2
 
 static const char *const loads[] = {"stream-in", "stream-out", "requests"};
 static char buf[1 << 17];

@@ -39,7 +39,7 @@ loads() {
 	vm_wait 60 || kill -KILL "$vm_pid"
 }
 
-for round in 1 2; do
+for round in 1 2 3 4 5; do
 	for vhost in off on; do
 		vm_start "lkvm-$vhost-$round" -k $kernel -i /disk/netload.initrd -m 256 -p "$words" \
 			--virtio-transport=mmio -n "mode=tap,ifname=lab0,vhost=$vhost,mac=02:00:00:00:00:01"
