@@ -33,7 +33,7 @@ get() {
 
 # sum_in IMAGE FILE: the checksum of a file in the ext4 that a raw image holds
 sum_in() {
-	debugfs -R "cat /$2" "$1" 2>/dev/null | sha256sum | cut -d' ' -f1
+	debugfs -R "cat /$2" "$1" 2>/dev/null | md5sum | cut -d' ' -f1
 }
 
 # shellcheck source=/dev/null

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Four disks of a guest: raw, qcow2, one behind another, read-only; more queues than vCPUs, and fewer; locks
 # lab: arch=x86-64,arm64-gicv3,ppc64le,-ppc64le-powernv bound=600
-before=$(sha256sum </disk/base.raw)
 # On each transport in turn; the last one's guest is still there afterwards.
 for transport in $TRANSPORTS; do
 	cp /disk/fs.raw /disk/many-a.raw
@@ -12,7 +11,7 @@ for transport in $TRANSPORTS; do
 		-d /disk/many-b.qcow2,queues=1,direct,serial=B \
 		-d /disk/many-c.qcow2,format=qcow2,werror=stop,serial=C \
 		-d /disk/fs.raw,format=raw,ro,serial=D \
-		-p "quiet labmod=virtio_$transport,virtio_blk$GUEST_EXT4 labfill=$DISK_MIB" \
+		-p "quiet nokaslr labmod=virtio_$transport,virtio_blk$GUEST_EXT4 labfill=$DISK_MIB" \
 		-p "lab=disks,fill=vda,fill=vdb,fill=vdc,wait"
 	up
 	must "$vm: the guest writes to three" hears 'LAB-ACTION wait' 200
@@ -42,4 +41,3 @@ done
 check "stop waits for the images" ctl stop -n "$vm" --force -t 0
 check "so the next VM can have one at once" fails taken many-a.raw
 vm_wait 30
-check "the backing file is as it was" [ "$before" = "$(sha256sum </disk/base.raw)" ]

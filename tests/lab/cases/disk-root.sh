@@ -3,7 +3,7 @@
 # lab: arch=x86-64,arm64-gicv3 bound=900
 [ -e /disk/root.ext4 ] || skip "no root file system (tests/parts/root makes it)"
 boot root -m 512 -c 2 -d /disk/root.ext4,format=raw,serial=root \
-	-p "quiet labmod=virtio_pci,virtio_mmio,virtio_blk lab=root systemd.show_status=1"
+	-p "quiet nokaslr labmod=virtio_pci,virtio_mmio,virtio_blk lab=root systemd.show_status=1"
 up
 must "systemd comes to a login" hears 'lab login:' 600
 type_line root
