@@ -9,5 +9,7 @@
 . "$lab/arch/arm64-gicv3.sh"
 QEMU='qemu-system-aarch64 -accel tcg,thread=single -icount shift=0 -cpu cortex-a72 -m 1024 -nodefaults'
 QEMU="$QEMU -M virt,virtualization=on,gic-version=3"
+# As a host is by default: figures are of that.
+L1_PARAMS=''
 # A second of that clock takes many of ours.
 SLOW=10
