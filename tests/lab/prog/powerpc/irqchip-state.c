@@ -98,6 +98,8 @@ static void xics_check(struct kvm *kvm)
 	presents(kvm, 0, MSI, PRIORITY);
 	/* It has let nothing through so far; of those that wait, of one priority, the level-triggered one is
 	 * first. */
+	v = presenter(kvm, 1);
+	result(!(v >> KVM_REG_PPC_ICP_CPPR_SHIFT), "CPU 1 lets nothing through: 0x%016" PRIx64, v);
 	presents(kvm, 1, 0, 0xff);
 	open_presenter(kvm, 1);
 	presents(kvm, 1, LEVEL, PRIORITY);
