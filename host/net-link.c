@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small services for interfaces of the host: netdevice(7) ioctls by name, word of changes by rtnetlink(7), and
- * the scripts that people have for a tap. Main thread.
+ * Small services for interfaces of the host: netdevice(7) ioctls by name, word of changes by rtnetlink(7),
+ * and the scripts that people have for a tap. Main thread.
  */
 #include "net-priv.h"
 #include <errno.h>

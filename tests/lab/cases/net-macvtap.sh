@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Network by a macvtap on one end of a cable whose other end is L1's; by its name, and open already; it is deleted
+# Network by a macvtap on one end of a cable whose other end is L1's; by name, and open already; it is deleted
 # lab: arch=x86-64,arm64-gicv3 bound=400
 l1=192.168.79.1
 netns
@@ -31,7 +31,8 @@ for kind in off-pci on-mmio; do
 	check "$vm: lkvm complains of nothing" [ ! -s "$vm.err" ]
 	check "$vm: the macvtap can be deleted" in_ns ip link del mt0
 	check "$vm: the guest finds its cable out" hears LAB-UNPLUGGED 60
-	check "$vm: one line says why" [ "$(grep -c 'macvtap mt0: .* link is down: the interface was deleted' "$vm.err")" = 1 ]
+	check "$vm: one line says why" \
+		[ "$(grep -c 'macvtap mt0: .* link is down: the interface was deleted' "$vm.err")" = 1 ]
 	ends 0 120
 	check "$vm: pings come back" [ "$(info ping-56)" = 3 ]
 	check "$vm: TCP into the guest" [ "$(info got)" = "$(sum_of data)" ]

@@ -14,7 +14,8 @@ card=mode=tap,ifname=lab0,vhost=off,script=$PWD/up.sh
 torment() {
 	title=$1 type=$2
 	shift 2
-	guest "$title" 0 "virtio.$PAYLOAD_TYPE" -m 64 -c 2 --virtio-transport="$bus" -p "$where flip=1 type=$type" "$@"
+	guest "$title" 0 "virtio.$PAYLOAD_TYPE" -m 64 -c 2 --virtio-transport="$bus" \
+		-p "$where flip=1 type=$type" "$@"
 	check "$title: lkvm says whose fault it was" \
 		grep -Eq '(rng|disk|net)[0-9]+: .* from the guest.s driver' "$vm.err"
 }
