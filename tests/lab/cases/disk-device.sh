@@ -8,7 +8,7 @@ must "there is a block device" losetup "$device" /disk/device.raw
 transport=pci
 ! row_is x86-64 || transport=mmio
 boot device -d "$device,format=raw,serial=dev" --virtio-transport=$transport \
-	-p "quiet nokaslr labmod=virtio_$transport,virtio_blk lab=disks,fill=vda,trim=vda,wait"
+	-p "quiet labmod=virtio_$transport,virtio_blk lab=disks,fill=vda,trim=vda,wait"
 up
 must "the guest writes and discards" hears 'LAB-INFO vda-trimmed=yes' 120
 check "the disk is the device" says "^LAB-DISK vda size=$(blockdev --getsz "$device") ro=0 serial=dev"

@@ -14,7 +14,7 @@ transport=mmio
 ! row_is x86-64 || transport=pci
 boot full -d stop/full.qcow2,format=qcow2,werror=stop -d qcow2/told.qcow2,format=qcow2,werror=report \
 	-d raw/told.raw,format=raw --virtio-transport=$transport \
-	-p "quiet nokaslr labmod=virtio_$transport,virtio_blk lab=spoil=vdb,spoil=vdc,fill=vda"
+	-p "quiet labmod=virtio_$transport,virtio_blk lab=spoil=vdb,spoil=vdc,fill=vda"
 up
 for disk in vdb vdc; do
 	must "the guest writes too much to $disk" hears "LAB-INFO $disk-reads=" 120

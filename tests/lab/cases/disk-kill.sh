@@ -26,7 +26,7 @@ while [ $round -lt 20 ]; do
 	[ $((round / 2 % 2)) = 1 ] || transport=pci
 	[ $((round / 4 % 2)) = 1 ] || trim=labtrim=1
 	boot "$round" -d $image,format=qcow2 --virtio-transport=$transport \
-		-p "quiet nokaslr labmod=virtio_$transport,virtio_blk $trim lab=sync=vda"
+		-p "quiet labmod=virtio_$transport,virtio_blk $trim lab=sync=vda"
 	up
 	must "round $round: the guest syncs" hears_times $((round % 5 + 1)) '^LAB-SYNCED' 120
 	# At any moment of the next: not for something to happen.

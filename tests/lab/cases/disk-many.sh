@@ -11,7 +11,7 @@ for transport in $TRANSPORTS; do
 		-d /disk/many-b.qcow2,queues=1,direct,serial=B \
 		-d /disk/many-c.qcow2,format=qcow2,werror=stop,serial=C \
 		-d /disk/fs.raw,format=raw,ro,serial=D \
-		-p "quiet nokaslr labmod=virtio_$transport,virtio_blk$GUEST_EXT4 labfill=$DISK_MIB" \
+		-p "quiet labmod=virtio_$transport,virtio_blk$GUEST_EXT4 labfill=$DISK_MIB" \
 		-p "lab=disks,fill=vda,fill=vdb,fill=vdc,wait"
 	up
 	must "$vm: the guest writes to three" hears 'LAB-ACTION wait' 200

@@ -16,7 +16,7 @@ for transport in $TRANSPORTS; do
 	boot "$transport" -c 2 --virtio-transport=$transport -d "$raw,format=raw,serial=one" \
 		-d "$qcow2,format=qcow2,queues=1,serial=two" \
 		-d /disk/fs.raw,format=raw,ro,queues=4,serial=three \
-		-p "quiet nokaslr labmod=virtio_$transport,virtio_blk$GUEST_EXT4 labfill=$mib" \
+		-p "quiet labmod=virtio_$transport,virtio_blk$GUEST_EXT4 labfill=$mib" \
 		-p "lab=disks,fill=vda,fill=vdb,grow=vda,grow=vdb,trim=vda,trim=vdb,wait,fill=vda,fill=vdb"
 	up
 	must "$vm: its files are written and read again" hears 'LAB-ACTION grow=vda' 240
