@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # make                 build lkvm            make lkvm-static    the same, static
-# make check           every test            make check-quick    without the nested boots
+# make check           every test            make check-quick    the cheap half
 # make demo            boot a stock kernel   make bench          figures, beside their bounds
 # make install         PREFIX=, DESTDIR=     make help           every variable and target
 #
