@@ -30,7 +30,7 @@ L1_CONSOLE=ttyAMA0
 L1_REPORT_QEMU='-device pci-serial,chardev=report'
 L1_REPORT=ttyS0
 # A kernel that lies at random keeps page tables of its own for user space (KPTI), at whose every switch TCG
-# forgets translations: a quarter of the time. L1 is the host of what is tested, no more.
+# forgets translations: a fifth of the time of a boot. L1 is the host of what is tested, no more.
 L1_PARAMS=nokaslr
 L1_MODULES='virtio_pci virtio_blk tun macvtap vhost_net veth dummy loop'
 # On arm64 KVM has no counter halt_exits: what a guest sleeps by is counted as WFI.
